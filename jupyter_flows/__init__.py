@@ -1,0 +1,99 @@
+"""jupyter_flows: the notebook is the workflow.
+
+The map of the package, floor by floor (an upper floor imports lower ones, never the reverse)::
+
+    cli                                   the command line
+    magics                                %%task and %flow
+    widget                                the DAG in a notebook
+    flow                                  Flow = graph + verbs: run, register, visualize
+    registering   agent   server          metadata to the server, code to storage; who runs it
+    runtime                               the process of one run
+    storage  run_configs  environment  client
+    engine                                one engine for functions and cells
+    executors     notebook                how tasks are called; cells to a graph and back
+    core  schedules  analysis             the model; pure
+    schema                                records that cross a process
+
+Everything public is imported from here, at first use.
+
+Examples
+--------
+>>> from jupyter_flows import Flow, task
+>>> @task
+... def add(x, y=1):
+...     return x + y
+>>> with Flow("sum") as flow:
+...     three = add(1, 2)
+>>> flow.run().result[three].result
+3
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_flows.core.edge import Edge as Edge
+    from jupyter_flows.core.parameter import Parameter as Parameter
+    from jupyter_flows.core.task import Task as Task
+    from jupyter_flows.core.task import task as task
+    from jupyter_flows.flow import Flow as Flow
+
+_WHERE = {
+    "Edge": "core.edge",
+    "Flow": "flow",
+    "Parameter": "core.parameter",
+    "Task": "core.task",
+    "task": "core.task",
+}
+
+__all__ = ["Edge", "Flow", "Parameter", "Task", "task"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(import_module(f"jupyter_flows.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "__version__":
+        return _version()
+    msg = f"module 'jupyter_flows' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])
+
+
+def _version() -> str:
+    try:
+        return str(import_module("jupyter_flows._version").__version__)
+    except ModuleNotFoundError:
+        from importlib.metadata import version
+
+        return version("jupyter-flows")
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "jupyter-flows"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from jupyter_flows.server.extension import FlowsExtension
+
+    return [{"module": "jupyter_flows", "app": FlowsExtension}]
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Make ``%%task`` and ``%flow`` known; called by ``%load_ext jupyter_flows``."""
+    from jupyter_flows.magics import load_ipython_extension as load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Forget ``%%task`` and ``%flow``."""
+    from jupyter_flows.magics import unload_ipython_extension as unload
+
+    unload(ipython)
