@@ -40,7 +40,9 @@ def write_notebook(path: Path, *cells: str, parameters: str | None = None, kerne
 def cli(server) -> Cli:
     """Type a command: ``cli("ls", "--json")``; env and cwd may be given."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "jupyter_flows", *arguments],
             env=environment(server.settings.home, **(env or {})),

@@ -42,7 +42,7 @@ def test_server_not_running_stores_nothing(cli, tmp_path):
     home = tmp_path / "empty"
     sentence = wrong(cli("register", str(notebook), env={"JUPYTER_FLOWS_HOME": str(home)}))
     assert "jupyter flows up" in sentence
-    assert [p for p in home.rglob("*.ipynb")] == []
+    assert list(home.rglob("*.ipynb")) == []
 
 
 def test_wrong_token_is_named_with_the_way_out(cli, server, tmp_path, untouched):
@@ -131,7 +131,9 @@ def test_storage_directory_not_writable(cli, server, tmp_path):
     notebook = write_notebook(tmp_path / "a.ipynb", TASK)
     blocked = tmp_path / "file"
     blocked.write_text("")  # a file where the directory should be: not writable for root either
-    sentence = wrong(cli("register", str(notebook), env={"JUPYTER_FLOWS_STORAGE_DIR": str(blocked / "storage")}))
+    sentence = wrong(
+        cli("register", str(notebook), env={"JUPYTER_FLOWS_STORAGE_DIR": str(blocked / "storage")})
+    )
     assert str(blocked) in sentence
     assert server.api.list_flows().flows == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -12,7 +13,18 @@ from jupyter_flows.schema.runs import CreateRun
 
 from .conftest import write_notebook
 
-PLACES = ("COMMENT", "DOCSTRING", "CONSTANT", "SOURCE", "OUTPUT", "EXCEPTION", "VALUE", "MARKDOWN", "LOCAL", "KEY")
+PLACES = (
+    "COMMENT",
+    "DOCSTRING",
+    "CONSTANT",
+    "SOURCE",
+    "OUTPUT",
+    "EXCEPTION",
+    "VALUE",
+    "MARKDOWN",
+    "LOCAL",
+    "KEY",
+)
 
 
 def canary(place: str) -> str:
@@ -50,10 +62,8 @@ class RecordingProxy:
             pass
         finally:
             for end in (source, sink):
-                try:
+                with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
     def close(self) -> None:
         self._listener.close()
@@ -129,7 +139,9 @@ def test_no_canary_reaches_the_server(server, cli, start_agent, tmp_path):
     agent_token = (server.settings.home / "tokens" / "agent.token").read_text().strip()
     start_agent(env={**through, "JUPYTER_FLOWS_API_TOKEN": agent_token})
 
-    runs = [server.api.create_run(name, CreateRun()) for name in ("book", "book-pickle", "scripted", "pickled")]
+    runs = [
+        server.api.create_run(name, CreateRun()) for name in ("book", "book-pickle", "scripted", "pickled")
+    ]
     ended = [_end(server.api, run.id) for run in runs]
     for run in ended:
         assert run.state.type == "Failed", (run.flow_name, run.state)
@@ -154,7 +166,10 @@ def test_no_canary_reaches_the_server(server, cli, start_agent, tmp_path):
             keeps[str(path.relative_to(home))] = path.read_bytes()
     assert "flows.db" in keeps
     found = {
-        (place, where) for place in PLACES for where, data in keeps.items() if canary(place).encode() in data.lower()
+        (place, where)
+        for place in PLACES
+        for where, data in keeps.items()
+        if canary(place).encode() in data.lower()
     }
     assert found == set()
 
