@@ -173,6 +173,24 @@ class KernelNotFound(EnvironmentFault):
     code = "kernel_not_found"
 
 
+class KernelDied(EnvironmentFault):
+    """A kernel's process ended while cells were still to run; says how."""
+
+    code = "kernel_died"
+
+
+class KernelDidNotStart(EnvironmentFault):
+    """A kernel's process ended, or said nothing, before it was ready."""
+
+    code = "kernel_did_not_start"
+
+
+class RunNotStarted(EnvironmentFault):
+    """The process of a run could not be started on this machine."""
+
+    code = "run_not_started"
+
+
 class EnvironmentDiffers(EnvironmentFault):
     """This environment cannot run what another one registered."""
 
@@ -186,6 +204,12 @@ class ServerNotRunning(ServerFault, ConnectionError):
     """No server is configured or answering."""
 
     code = "server_not_running"
+
+
+class ServerUnavailable(ServerNotRunning):
+    """The server, or a gateway before it, cannot answer now; the same request may succeed later."""
+
+    code = "server_unavailable"
 
 
 class NotAuthorised(ServerFault, PermissionError):
@@ -206,6 +230,18 @@ class Refused(ServerFault):
     code = "refused"
 
 
+class StaleLease(Refused):
+    """A report under a fencing token that is not the run's newest: somebody else may hold the run now."""
+
+    code = "stale_lease"
+
+
+class LeaseLost(Refused):
+    """The lease ended, but nobody else was given the run: its finish is still welcome."""
+
+    code = "lease_lost"
+
+
 class InvalidRequest(ServerFault, ValueError):
     """A request that breaks the schema or a limit."""
 
@@ -222,6 +258,12 @@ class DatabaseUnusable(EnvironmentFault):
     """A database file that is damaged, newer than this code, or cannot be opened."""
 
     code = "database_unusable"
+
+
+class CannotListen(EnvironmentFault):
+    """An address or port that the server cannot or must not listen on."""
+
+    code = "cannot_listen"
 
 
 class InvalidSettings(YourFault, ValueError):

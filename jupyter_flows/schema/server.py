@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_flows.schema.base import Id, Labels, LongText, Name, Record, Request, UtcTime, Word
+from jupyter_flows.schema.base import Count, Id, Labels, LongText, Name, Record, Request, UtcTime, Word
 
 
 class VersionInfo(Record, frozen=True, kw_only=True):
@@ -57,3 +57,12 @@ class TokenPage(Record, frozen=True, kw_only=True):
 
 class Nothing(Record, frozen=True, kw_only=True):
     """An empty answer."""
+
+
+class ServerFile(Record, frozen=True, kw_only=True):
+    """``<home>/server.json``: where the server of this home listens, for clients on the same machine."""
+
+    url: Name
+    pid: Count
+    started_at: UtcTime
+    kind: Word = "standalone"

@@ -1,0 +1,6 @@
+"""Talking to the server: one method an endpoint, one place that speaks HTTP."""
+
+from jupyter_flows.client.api import FlowsApi
+from jupyter_flows.client.discovery import connect
+
+__all__ = ["FlowsApi", "connect"]
