@@ -1,0 +1,350 @@
+"""State that flows beside the names: generators of random numbers, figures, files, the environment.
+
+Each has a name (``rng:numpy``, ``mpl:figure``, ``mpl:style``, ``cwd``, ``env:KEY``, ``sys.path``,
+``file:PATH``, ``db:URL``, ``option:pandas``, ``warnings``, ``store:NAME``, ``ext:NAME``). Detectors look
+at qualified names only; what they cannot pin down becomes a sentence on the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import posixpath
+import sys
+
+from jupyter_flows.analysis.aliases import Expressions, constant_text
+from jupyter_flows.analysis.knowledge import (
+    FILE_MODULES,
+    FILE_MOVERS,
+    FILE_READERS,
+    FILE_WRITERS,
+    PYPLOT_DRAWS,
+    PYPLOT_ENDS,
+    PYPLOT_FINISHES,
+    PYPLOT_STARTS,
+    SEABORN_DRAWS,
+    SKLEARN_RANDOM,
+    WELL_KNOWN,
+)
+from jupyter_flows.analysis.objects import Obj, Value
+
+_SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
+_NOT_DRAWS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator", "SeedSequence", "get_state", "getstate",
+              "PCG64", "MT19937", "mtrand", "bit_generator"}  # fmt: skip
+_TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "rand_like", "randn_like", "dropout"}
+_UNKNOWN_FILE = "file:?"
+
+
+class Channels(Expressions):
+    """Finds reads and writes of hidden state in calls, items and attributes."""
+
+    def begin_cell(self) -> None:
+        """Forget what is per cell."""
+        self.figure_is_own = False
+
+    # -- calls of library functions ----------------------------------------------------------------
+
+    def library_effects(self, qual: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> None:
+        """Note what calling *qual* does to hidden state."""
+        top, _, last = qual.rpartition(".")
+        package = qual.split(".", 1)[0]
+        ledger = self.ledger
+        if qual.startswith("numpy.random.") and last not in _NOT_DRAWS:
+            self._random("rng:numpy", last)
+        elif top == "random" and last not in _NOT_DRAWS:
+            self._random("rng:random", last)
+        elif package == "torch":
+            if last in _SEEDS or last in _TORCH_DRAWS or (qual.startswith("torch.nn.") and last[:1].isupper()) or ".init." in qual:
+                self._random("rng:torch", last)
+        elif package in {"tensorflow", "keras"} and (".random" in qual or last in _SEEDS or ".layers." in qual):
+            self._random("rng:tensorflow", last)
+        elif package == "sklearn" and last in SKLEARN_RANDOM and "random_state" not in keywords:
+            self._random("rng:numpy", last)
+        elif package == "scipy" and last == "rvs" and "random_state" not in keywords:
+            self._random("rng:numpy", last)
+        elif package == "warnings":
+            self._warning_filters(last)
+        elif qual in {"os.chdir", "contextlib.chdir"}:
+            ledger.write_channel("cwd", "working directory changed")
+        elif qual in {"os.getcwd", "pathlib.Path.cwd"}:
+            ledger.read_channel("cwd")
+        elif qual == "os.getenv":
+            self._environment(arguments[0] if arguments else frozenset(), writes=False)
+        elif qual in {"os.putenv", "os.unsetenv"}:
+            self._environment(arguments[0] if arguments else frozenset(), writes=True)
+        elif last in {"load_dotenv"}:
+            self.write_environment(None)
+        elif package in {"subprocess"} or qual in {"os.system", "os.popen"}:
+            self.external_program()
+        elif qual.startswith("matplotlib.pyplot."):
+            self._pyplot(last)
+        elif qual.startswith("matplotlib.style.") or qual in {"matplotlib.rc", "matplotlib.rcdefaults", "matplotlib.use"}:
+            ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+        elif package == "seaborn":
+            self._seaborn(last, keywords)
+        elif package == "pandas" and last in {"set_option", "reset_option"}:
+            ledger.write_channel("option:pandas", "option of pandas set", keeps_earlier=True)
+        elif package == "pandas" and last in {"get_option", "describe_option"}:
+            ledger.read_channel("option:pandas")
+        elif last == "create_engine" or qual.endswith(".connect"):
+            pass
+        if package in FILE_MODULES:
+            self._file_function(last, package, arguments, keywords)
+        del node
+
+    def _random(self, channel: str, name: str) -> None:
+        if name in _SEEDS:
+            self.ledger.write_channel(channel, "seeded")
+            return
+        self.ledger.update_channel(channel, "random numbers drawn")
+
+    def _warning_filters(self, name: str) -> None:
+        if name in {"filterwarnings", "simplefilter", "resetwarnings"}:
+            self.ledger.write_channel("warnings", "filter of warnings set", keeps_earlier=True)
+            self.ledger.warn("changes the filter of warnings: whatever later cells warn about passes through it (warnings)")
+        elif name in {"warn", "warn_explicit", "catch_warnings"}:
+            self.ledger.read_channel("warnings")
+
+    # -- environment, working directory, programs --------------------------------------------------------
+
+    def _environment(self, key: Value, *, writes: bool) -> None:
+        name = constant_text(key)
+        if writes:
+            self.write_environment(name)
+        else:
+            self.read_environment(name)
+
+    def write_environment(self, key: str | None) -> None:
+        """Note a variable of the environment that is set; None if its name is not known."""
+        self.ledger.write_channel(f"env:{key or '*'}", "environment variable set", keeps_earlier=key is None)
+        self.ledger.warn("changes the environment: libraries and programs that later cells use may read it (env)")
+
+    def read_environment(self, key: str | None) -> None:
+        """Note a variable of the environment that is read; None if it may be any."""
+        ledger = self.ledger
+        names = [f"env:{key}", "env:*"] if key is not None else [name for name in ledger.channels if name.startswith("env:")]
+        for name in names:
+            ledger.read_channel(name)
+
+    def external_program(self) -> None:
+        """Note a program that sees the environment, the working directory and files."""
+        self.read_environment(None)
+        self.ledger.read_channel("cwd")
+
+    # -- pictures -----------------------------------------------------------------------------------
+
+    def _pyplot(self, name: str) -> None:
+        ledger = self.ledger
+        if name in {"style", "rc", "rcdefaults", "set_cmap", "switch_backend", "xkcd"}:
+            ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+            return
+        if name in PYPLOT_STARTS | PYPLOT_DRAWS:
+            ledger.read_channel("mpl:style")
+        if name in PYPLOT_STARTS:
+            self.figure_is_own = True
+            ledger.write_channel("mpl:figure", "figure drawn", keeps_earlier=name == "subplot")
+        elif name in PYPLOT_DRAWS:
+            ledger.write_channel("mpl:figure", "figure drawn", keeps_earlier=not self.figure_is_own)
+            self.figure_is_own = True
+        elif name in PYPLOT_FINISHES and not self.figure_is_own:
+            ledger.read_channel("mpl:figure")
+            if ledger.channels.get("mpl:figure"):
+                ledger.warn("works on the figure that another cell left open (mpl:figure)")
+            ledger.write_channel("mpl:figure", "figure changed", keeps_earlier=True)
+        elif name in PYPLOT_ENDS:
+            if not self.figure_is_own:
+                ledger.read_channel("mpl:figure")
+            self.figure_is_own = False
+            ledger.channels["mpl:figure"] = []
+
+    def _seaborn(self, name: str, keywords: dict[str, Value]) -> None:
+        if name in {"set", "set_theme", "set_style", "set_palette", "set_context", "reset_defaults", "reset_orig", "set_color_codes"}:
+            self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+        elif name.endswith("plot") or name in SEABORN_DRAWS or name.endswith("Grid"):
+            self.ledger.read_channel("mpl:style")
+            if "ax" not in keywords:
+                self._pyplot("plot")
+
+    def frame_plot(self, keywords: dict[str, Value]) -> None:
+        """Note a drawing method of a data frame."""
+        self.ledger.read_channel("mpl:style")
+        if "ax" not in keywords:
+            self._pyplot("plot")
+
+    # -- files ---------------------------------------------------------------------------------------
+
+    def _file_function(self, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]) -> None:
+        first = arguments[0] if arguments else next(
+            (keywords[key] for key in ("path", "file", "fname", "filepath_or_buffer", "io", "f") if key in keywords), frozenset()
+        )  # fmt: skip
+        if name in FILE_MOVERS and package in {"shutil", "os"} and len(arguments) > 1:
+            self.read_file(arguments[0])
+            self.write_file(arguments[1])
+        elif name in FILE_READERS and (package not in {"json", "pickle", "yaml", "csv"} or constant_text(first) is not None):
+            if name in {"walk", "listdir", "scandir", "glob", "iglob"} and not arguments:
+                first = frozenset({Obj("str", const="*")})
+            if not any(obj.kind in {"file", "path"} and obj.const is None and obj.parts for obj in first):
+                self.read_file(first, is_listing=name in {"listdir", "scandir", "walk", "exists", "isfile", "isdir"})
+        elif name in FILE_WRITERS and package not in {"json", "pickle", "yaml", "csv"}:
+            target = arguments[1] if package in {"torch", "joblib"} and len(arguments) > 1 else first
+            self.write_file(target)
+        elif name == "dump" and package == "joblib" and len(arguments) > 1:
+            self.write_file(arguments[1])
+
+    def method_files(self, name: str, receiver: Obj, arguments: list[Value], keywords: dict[str, Value]) -> None:
+        """Note files that a method reads or writes: ``df.to_csv(p)``, ``path.read_text()``."""
+        if receiver.kind == "path":
+            place = frozenset({receiver})
+            if name in {"read_text", "read_bytes", "exists", "is_file", "is_dir", "stat"}:
+                self.read_file(place, is_listing=name not in {"read_text", "read_bytes"})
+            elif name in {"iterdir", "glob", "rglob"}:
+                self.read_file(frozenset({Obj("str", const=f"{receiver.const}/*" if receiver.const else None)}))
+            elif name in {"write_text", "write_bytes", "mkdir", "touch", "unlink", "rmdir"}:
+                self.write_file(place)
+            elif name in {"rename", "replace"} and arguments:
+                self.read_file(place)
+                self.write_file(arguments[0])
+            return
+        place = arguments[0] if arguments else next((keywords[key] for key in ("path", "path_or_buf", "fname", "file") if key in keywords), frozenset())
+        if name in {"to_csv", "to_json", "to_html", "to_markdown", "to_latex"} and not place:
+            return
+        if name in FILE_WRITERS and name not in {"save", "remove", "touch", "rmdir", "unlink"}:
+            self.write_file(place)
+        elif name == "save" and constant_text(place) is not None:
+            self.write_file(place)
+
+    def open_file(self, place: Value, mode: Value) -> Obj:
+        """Note an ``open`` and return the file object."""
+        text = constant_text(mode) if mode else "r"
+        opened = Obj("file")
+        path = _path(place)
+        if text is None or any(letter in text for letter in "wax+"):
+            if text is None or "a" in text or "+" in text:
+                self.read_file(place)
+            self.write_file(place)
+            # Kept with the object, so that what is written later in another cell counts too.
+            opened.const = path
+            opened.qual = "written"
+        else:
+            self.read_file(place)
+        return opened
+
+    def read_file(self, place: Value, *, is_listing: bool = False) -> None:
+        """Depend on whoever wrote the file; a pattern depends on all that match."""
+        ledger = self.ledger
+        path = _path(place)
+        if path is not None and path.startswith(("http:", "https:", "s3:", "gs:")):
+            return
+        if path is None or not path.startswith("/"):
+            ledger.read_channel("cwd")
+        if path is None:
+            # The name is made at run time: every file written above may be meant.
+            for name in [name for name in ledger.channels if name.startswith("file:")]:
+                ledger.read_channel(name)
+            ledger.read_channel(_UNKNOWN_FILE)
+            return
+        pattern = f"file:{path}"
+        matching = [
+            name
+            for name in ledger.channels
+            if name.startswith("file:")
+            and (name in {pattern, _UNKNOWN_FILE} or fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(pattern, name)
+                 or name.startswith(pattern + "/") or pattern.startswith(name + "/") or (is_listing and path == "."))
+        ]  # fmt: skip
+        for name in sorted({pattern, *matching}):
+            ledger.read_channel(name)
+
+    def write_file(self, place: Value) -> None:
+        """Note a file that is written."""
+        path = _path(place)
+        if path is not None and path.startswith(("http:", "https:", "s3:", "gs:")):
+            return
+        if any(obj.kind == "file" for obj in place):
+            return
+        if path is None or not path.startswith("/"):
+            self.ledger.read_channel("cwd")
+        for folder in _folders(path):
+            if f"file:{folder}" in self.ledger.channels:
+                self.ledger.read_channel(f"file:{folder}")
+        if path is None:
+            self.ledger.warn("writes a file whose name is only known when it runs: cells that read it may not be linked (file)")
+            self.ledger.write_channel(_UNKNOWN_FILE, "file written", keeps_earlier=True)
+        else:
+            self.ledger.write_channel(f"file:{path}", "file written")
+
+    # -- imports, items, attributes ---------------------------------------------------------------------
+
+    def import_effects(self, module: str) -> None:
+        """Note what an import depends on: ``sys.path`` and modules that cells wrote as files."""
+        package = module.split(".", 1)[0]
+        if package not in WELL_KNOWN:
+            self.ledger.read_channel("sys.path")
+        for name in (f"file:{package}.py", f"file:{package}/__init__.py"):
+            if name in self.ledger.channels:
+                self.ledger.read_channel(name)
+        if package not in sys.stdlib_module_names and "pip" in self.ledger.channels:
+            self.ledger.read_channel("pip")
+
+    def hidden_item(self, container: Value, key: ast.expr) -> None:
+        """Note ``os.environ["K"]`` and ``Out[3]`` being read."""
+        for obj in container:
+            if obj.qual == "os.environ":
+                self.read_environment(key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None)
+            elif obj.qual == "Out" and obj.kind == "builtin":
+                number = key.value if isinstance(key, ast.Constant) and isinstance(key.value, int) else None
+                self.ledger.read_output(number, "Out")
+            elif obj.qual.endswith("rcParams"):
+                self.ledger.read_channel("mpl:style")
+            elif obj.qual == "sys.modules":
+                self.ledger.read_channel("sys.path")
+
+    def changes_hidden(self, container: Value, key: ast.expr | None) -> bool:
+        """Note a change of hidden state by item assignment; True if that is all it is."""
+        is_hidden = False
+        for obj in container:
+            if obj.qual == "os.environ":
+                self.write_environment(key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None)
+                is_hidden = True
+            elif obj.qual.endswith("rcParams"):
+                self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+            elif obj.qual.startswith("pandas.options"):
+                self.ledger.write_channel("option:pandas", "option of pandas set", keeps_earlier=True)
+            elif obj.qual == "sys.path":
+                self.ledger.write_channel("sys.path", "search path changed", keeps_earlier=True)
+                is_hidden = True
+        return is_hidden
+
+    def module_method(self, obj: Obj, name: str, arguments: list[Value]) -> bool:
+        """Note methods of module state: ``sys.path.append``, ``os.environ.update``; True if it was one."""
+        if obj.qual == "sys.path":
+            self.ledger.write_channel("sys.path", "search path changed", keeps_earlier=True)
+            return True
+        if obj.qual == "os.environ":
+            if name in {"get", "__getitem__", "__contains__"}:
+                self._environment(arguments[0] if arguments else frozenset(), writes=False)
+            elif name in {"setdefault", "pop", "__setitem__"}:
+                self._environment(arguments[0] if arguments else frozenset(), writes=False)
+                self._environment(arguments[0] if arguments else frozenset(), writes=True)
+            elif name in {"update", "clear", "popitem"}:
+                self.write_environment(None)
+            else:
+                self.read_environment(None)
+            return True
+        if obj.qual.endswith("rcParams"):
+            self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+            return True
+        return False
+
+
+def _path(place: Value) -> str | None:
+    text = constant_text(place)
+    if text is None:
+        return None
+    return text if "://" in text else posixpath.normpath(text.replace("\\", "/"))
+
+
+def _folders(path: str | None) -> list[str]:
+    folders: list[str] = []
+    while path and (path := posixpath.dirname(path)) not in {"", "/"}:
+        folders.append(path)
+    return folders

@@ -1,0 +1,275 @@
+"""From cells to graph: walk all cells from top to bottom, collect what each needs of the ones above.
+
+The reference is one run of all cells in document order in one namespace. An edge goes from the last
+cell that bound or changed a name (or an object behind it) to the cell that reads it. What cannot be
+seen makes a warning on the cell, never silence. :func:`analyse` reports and never raises for what a
+notebook contains; :func:`validate` is for those who want to build a flow of it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from jupyter_flows.analysis.ledger import Ledger
+from jupyter_flows.analysis.model import Analysis, CellEdge, CellInfo, CellSource, EdgeKind, TaskOptions
+from jupyter_flows.analysis.names import Statements
+from jupyter_flows.analysis.objects import EMPTY, Obj, Write
+from jupyter_flows.analysis.options import parse_task_line
+from jupyter_flows.analysis.roles import default_name, is_preamble, role_of
+from jupyter_flows.analysis.syntax import Parsed, parse
+from jupyter_flows.errors import DuplicateTaskName, FlowCycle, InvalidFlow, InvalidOption
+
+
+def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis:
+    """Read *cells* and find every edge between them.
+
+    Parameters
+    ----------
+    cells : code cells in document order, numbered from 1.
+    all_cells : treat every cell as a task, also those marked to be skipped.
+
+    Examples
+    --------
+    >>> sources = ["k = 2", "def f(x):\\n    return k * x", "print(f(3))"]
+    >>> cells = [CellSource(id=str(i), index=i, source=s) for i, s in enumerate(sources, 1)]
+    >>> [(e.source_index, e.target_index, e.names) for e in analyse(cells).dependencies]
+    [(1, 3, ('k',)), (2, 3, ('f',))]
+    """
+    walker = Statements(Ledger())
+    infos = [_read_cell(walker, cell, all_cells=all_cells) for cell in cells]
+    infos = _named_apart(infos)
+    edges = [*_found_edges(walker.ledger), *_declared_edges(infos)]
+    edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
+    return Analysis(cells=tuple(infos), edges=tuple(edges))
+
+
+def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool) -> CellInfo:
+    ledger = walker.ledger
+    bound = frozenset(ledger.module.variables)
+    ledger.begin(cell.index)
+    walker.begin_cell()
+    parsed = parse(cell.source)
+    role = role_of(cell, parsed.tree, bound=bound)
+    options, option_error = _options(cell)
+    if option_error is not None:
+        ledger.warn(option_error)
+    if role != "skip" or all_cells:
+        _walk(walker, parsed, options)
+    name = (options.name if options else None) or (
+        default_name(cell, parsed.tree) if role == "task" else f"cell-{cell.index}"
+    )
+    for missing, line in sorted(ledger.missing.items()):
+        ledger.reads.add(missing)
+        ledger.warn(f"reads `{missing}` (line {line}), which no cell above gives a value")
+    if _shows_output(parsed, cell.source):
+        ledger.outputs.append(Write(cell.index, 1, "shown"))
+    return CellInfo(
+        index=cell.index,
+        id=cell.id,
+        name=name,
+        role="task" if all_cells else role,
+        reads=_sorted(ledger.reads),
+        writes=_sorted(ledger.writes),
+        mutates=_sorted(ledger.mutates),
+        deletes=_sorted(ledger.deletes),
+        warnings=tuple(ledger.warnings),
+        defines=_sorted(ledger.defines),
+        is_preamble=is_preamble(parsed.tree) and role == "setup",
+        is_opaque=ledger.is_opaque,
+        options=options,
+        option_error=option_error,
+    )
+
+
+def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> None:
+    ledger = walker.ledger
+    declared = options or TaskOptions()
+    for name in declared.inputs:
+        ledger.through = ["--in"]
+        ledger.read_name(name)
+        ledger.through = []
+    if parsed.warning is not None:
+        ledger.warn(parsed.warning)
+    if parsed.tree is None:
+        for word in parsed.words:
+            if word in ledger.module.variables:
+                ledger.read_name(word)
+        for target in parsed.targets:
+            earlier = ledger.module.variables.get(target)
+            ledger.bind_name(target, earlier.value if earlier else EMPTY, "bound, as far as can be guessed,")
+            if earlier is not None:
+                kept = ledger.module.variables[target]
+                ledger.module.variables[target] = kept._replace(writers=(*earlier.writers, *kept.writers))
+    else:
+        walker.type_parameters = parsed.type_parameters
+        try:
+            walker.walk_cell(parsed.tree.body)
+        except RecursionError:
+            walker.frame = ledger.module
+            ledger.through = []
+            walker.opaque("is nested too deeply to be followed")
+    for name in declared.outputs:
+        if name not in ledger.writes:
+            ledger.bind_name(name, frozenset({Obj()}), "declared by --out")
+    for name in declared.mutates:
+        ledger.change(ledger.read_name(name), "declared by --mutates", label=name)
+
+
+def _options(cell: CellSource) -> tuple[TaskOptions | None, str | None]:
+    if cell.magic is None:
+        return None, None
+    try:
+        return parse_task_line(cell.magic, where=f"Cell {cell.index}"), None
+    except InvalidOption as error:
+        return None, str(error)
+
+
+def _shows_output(parsed: Parsed, source: str) -> bool:
+    if parsed.tree is None or not parsed.tree.body or source.rstrip().endswith(";"):
+        return False
+    last = parsed.tree.body[-1]
+    return isinstance(last, ast.Expr) and not (isinstance(last.value, ast.Constant) and last.value.value is None)
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
+def _named_apart(infos: list[CellInfo]) -> list[CellInfo]:
+    """Give cells whose name was only made up another one where it is taken."""
+    import msgspec
+
+    given = {info.options.name for info in infos if info.options is not None and info.options.name}
+    taken = set(given)
+    apart = []
+    for info in infos:
+        is_given = info.options is not None and info.options.name is not None
+        if not is_given and info.name in taken:
+            name = f"cell-{info.index}"
+            while name in taken:
+                name += "-"
+            info = msgspec.structs.replace(info, name=name)
+        taken.add(info.name)
+        apart.append(info)
+    return apart
+
+
+def _found_edges(ledger: Ledger) -> list[CellEdge]:
+    edges: list[CellEdge] = []
+    order: list[tuple[int, int, dict[str, str]]] = []
+    linked: set[tuple[int, int]] = set()
+    for (source, target, kind), reasons in ledger.edges.items():
+        if kind == "order":
+            order.append((source, target, reasons))
+            continue
+        linked.add((source, target))
+        edges.append(_edge(source, target, "data" if kind == "data" else "channel", reasons))
+    # An order edge says something only where no path of other edges says it.
+    behind = dict(ledger.ancestors)
+    for source, target, reasons in sorted(order, key=lambda item: (item[1], -item[0])):
+        if behind[target] >> source & 1:
+            continue
+        behind = _with_edge(behind, source, target)
+        edges.append(_edge(source, target, "order", reasons))
+    return edges
+
+
+def _with_edge(behind: dict[int, int], source: int, target: int) -> dict[int, int]:
+    gained = behind[source] | 1 << source
+    behind[target] |= gained
+    for later in behind:
+        if later > target and behind[later] >> target & 1:
+            behind[later] |= gained
+    return behind
+
+
+def _edge(source: int, target: int, kind: EdgeKind, reasons: dict[str, str]) -> CellEdge:
+    names = tuple(sorted(reasons))
+    said = [reasons[name] for name in names]
+    # A barrier reads everything: a hundred sentences would say less than three.
+    reason = "; ".join(said[:3]) + (f"; and {len(said) - 3} more names" if len(said) > 3 else "")
+    return CellEdge(source_index=source, target_index=target, names=names, kind=kind, reason=reason)
+
+
+def _declared_edges(infos: list[CellInfo]) -> list[CellEdge]:
+    by_name: dict[str, CellInfo] = {}
+    for info in infos:
+        by_name.setdefault(info.name, info)
+    edges = []
+    for info in infos:
+        for name in info.options.after if info.options else ():
+            upstream = by_name.get(name)
+            if upstream is None or upstream.index == info.index:
+                continue
+            reason = f"cell {info.index} says --after {name}"
+            edges.append(CellEdge(source_index=upstream.index, target_index=info.index, names=(), kind="declared", reason=reason))
+    return edges
+
+
+def validate(analysis: Analysis) -> None:
+    """Refuse what cannot become a flow, in one sentence that names the cells.
+
+    Raises
+    ------
+    InvalidOption : a ``%%task`` line that cannot be read, or ``--after`` with a name that no cell has.
+    DuplicateTaskName : two tasks of one name.
+    FlowCycle : tasks that wait for one another through ``--after``.
+    InvalidFlow : ``--after`` with a task that stands further down.
+    """
+    tasks: dict[str, CellInfo] = {}
+    for cell in analysis.cells:
+        if cell.option_error is not None:
+            raise InvalidOption(cell.option_error)
+        if cell.role == "skip":
+            continue
+        twin = tasks.get(cell.name)
+        if twin is not None:
+            raise DuplicateTaskName(
+                f"Cells {twin.index} and {cell.index} are both the task {cell.name!r}; give one of them another name"
+            )
+        tasks[cell.name] = cell
+    for cell in analysis.cells:
+        for name in cell.options.after if cell.options and cell.role != "skip" else ():
+            _check_after(analysis, tasks, cell, name)
+
+
+def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo, name: str) -> None:
+    import difflib
+
+    where = f"Cell {cell.index} (%%task {cell.name})"
+    upstream = tasks.get(name)
+    if upstream is None:
+        near = difflib.get_close_matches(name, tasks, n=1)
+        hint = f"did you mean {near[0]}?" if near else "name a task of this notebook"
+        raise InvalidOption(f"{where}: --after {name}: there is no such task; {hint}")
+    if upstream.index == cell.index:
+        raise FlowCycle(f"{where}: --after {name}: a task cannot wait for itself")
+    way = _path(analysis, cell.index, upstream.index)
+    if way is not None:
+        names = " → ".join(analysis.cell(index).name for index in (*way, cell.index))
+        cells = ", ".join(str(index) for index in sorted(set(way)))
+        raise FlowCycle(f"{where}: --after {name} makes a cycle of the cells {cells}: {names}; drop one of these edges")
+    if upstream.index > cell.index:
+        raise InvalidFlow(
+            f"{where}: --after {name} names cell {upstream.index}, which stands below it; "
+            "move one of the two, a notebook's tasks run from top to bottom"
+        )
+
+
+def _path(analysis: Analysis, start: int, end: int) -> list[int] | None:
+    """Return the cells of a path along the edges, or None."""
+    following: dict[int, list[int]] = {}
+    for edge in analysis.dependencies:
+        following.setdefault(edge.source_index, []).append(edge.target_index)
+    paths = [[start]]
+    seen = {start}
+    while paths:
+        path = paths.pop(0)
+        if path[-1] == end:
+            return path
+        for step in following.get(path[-1], ()):
+            if step not in seen:
+                seen.add(step)
+                paths.append([*path, step])
+    return None

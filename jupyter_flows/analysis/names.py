@@ -1,0 +1,604 @@
+"""What statements read, bind, change and delete, by Python's own scoping rules and control flow.
+
+Branches are walked one after the other from the same beginning and joined, so that a conditional write
+keeps the earlier writer. Loops are walked twice: the second round sees what the first one left.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from jupyter_flows.analysis.aliases import lookup
+from jupyter_flows.analysis.calls import Calls
+from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, Write, contents, union
+from jupyter_flows.analysis.scopes import FunctionNode, locals_of, target_names, terminates
+from jupyter_flows.analysis.stars import public_names
+from jupyter_flows.analysis.syntax import parse
+
+State = tuple[dict[str, Binding], dict[str, Binding]]
+
+
+class Statements(Calls):
+    """Walks statements."""
+
+    def begin_cell(self) -> None:
+        """Forget what is per cell."""
+        super().begin_cell()
+        self.loop_depth = 0
+        self.exits: list[State] = []
+        """Bindings at the places where control leaves the function early."""
+        self.breaks: list[State] = []
+
+    # -- whole cells and bodies -------------------------------------------------------------------------
+
+    def walk_cell(self, body: list[ast.stmt]) -> None:
+        """Walk a cell's statements; the last expression is shown, not thrown away."""
+        self.walk(body[:-1])
+        if not body:
+            return
+        last = body[-1]
+        if isinstance(last, ast.Expr):
+            self.ledger.line = last.lineno
+            value = self.evaluate(last.value)
+            self.consume(value)
+            self.operate(value)
+            if any(obj.kind == "pandas" for obj in value):
+                self.ledger.read_channel("option:pandas")
+        else:
+            self.walk([last])
+
+    def run_source(self, source: str, *, isolated: bool = False) -> Value:
+        """Walk Python text as if it stood here; *isolated* if its bindings are thrown away."""
+        tree = parse(source).tree
+        if tree is None or len(self.active) > 20:
+            return EMPTY
+        marker = Obj("text")
+        self.active.append(marker)
+        for node in ast.walk(tree):
+            if hasattr(node, "lineno"):
+                node.lineno = self.ledger.line  # lines of the text mean nothing in the cell
+        outer = self.frame
+        if isolated:
+            self.frame = Frame("function", outer)
+            self.frame.locals = {name for statement in tree.body for name in _bound_by(statement)}
+        try:
+            self.walk(tree.body[:-1])
+            if tree.body and isinstance(tree.body[-1], ast.Expr):
+                return self.evaluate(tree.body[-1].value)
+            self.walk(tree.body[-1:])
+            return EMPTY
+        finally:
+            self.frame = outer
+            self.active.remove(marker)
+
+    def walk_body(self, node: FunctionNode) -> Value:
+        """Walk a function's body in the frame at work and return what it returns."""
+        frame = self.frame
+        own = self._type_parameters(node, getattr(node, "name", ""))
+        if own:
+            self.hidden_names = [*self.hidden_names, own]
+        if isinstance(node, ast.Lambda):
+            return self.evaluate(node.body)
+        exits, self.exits = self.exits, []
+        breaks, self.breaks = self.breaks, []
+        depth, self.loop_depth = self.loop_depth, 0
+        try:
+            self.walk(node.body)
+            for state in self.exits:
+                self.join(state)
+        finally:
+            self.exits, self.breaks, self.loop_depth = exits, breaks, depth
+        return frozenset(frame.returns)
+
+    def walk(self, body: list[ast.stmt]) -> None:
+        """Walk statements one after the other."""
+        for statement in body:
+            if not self.ledger.through:
+                self.ledger.line = statement.lineno
+            method = getattr(self, f"do_{type(statement).__name__}", None)
+            if method is not None:
+                method(statement)
+            else:
+                for child in ast.iter_child_nodes(statement):
+                    if isinstance(child, ast.expr):
+                        self.evaluate(child)
+
+    # -- assignments ----------------------------------------------------------------------------------------
+
+    def do_Expr(self, node: ast.Expr) -> None:
+        outer, self.thrown_away = self.thrown_away, None
+        inner = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(inner, ast.Call):
+            self.thrown_away = inner
+        self.evaluate(node.value)
+        self.thrown_away = outer
+
+    def do_Assign(self, node: ast.Assign) -> None:
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self.assign(target, value, node.value)
+
+    def do_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if self.frame.kind != "function":
+            self.annotation(node.annotation)
+        if node.value is not None:
+            self.assign(node.target, self.evaluate(node.value), node.value)
+        elif not isinstance(node.target, ast.Name):
+            self.evaluate(node.target)
+
+    def do_AugAssign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        if isinstance(target, ast.Name):
+            old = self.load(target.id)
+            added = self.evaluate(node.value)
+            self.operate(old)
+            if any(obj.kind not in {"str", "tuple", "numbers", "mask", "builtin"} for obj in old):
+                self.ledger.change(old, "augmented assignment", label=self.root_label(target))
+                for obj in old:
+                    obj.parts |= contents(added)
+            self.store(target.id, old, "augmented")
+            return
+        self.evaluate(node.value)
+        self.evaluate(target)
+        self.assign(target, EMPTY, None, how="augmented assignment")
+
+    def do_TypeAlias(self, node: ast.stmt) -> None:  # Python 3.12
+        self.store(node.name.id, frozenset({Obj()}), "type alias")  # type: ignore[attr-defined]
+
+    def assign(self, target: ast.expr, value: Value, source: ast.expr | None, *, how: str = "assigned") -> None:
+        """Give *value* to a target of any form."""
+        if isinstance(target, ast.Name):
+            self.store(target.id, value, how)
+        elif isinstance(target, ast.Starred):
+            made = Obj("list")
+            made.parts |= value
+            self.assign(target.value, frozenset({made}), None, how=how)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            self._unpack(target, value, source, how=how)
+        elif isinstance(target, ast.Attribute):
+            container = self.evaluate(target.value)
+            self.operate(container)
+            self.changes_hidden(self._rc_owner(container), None)
+            self._change_path(target.value, container, f"attribute `{target.attr}` set" if how == "assigned" else how)
+            for obj in container:
+                obj.attrs[target.attr] = obj.attrs.get(target.attr, EMPTY) | value
+                setter = lookup(obj.cls, target.attr) if obj.cls is not None else EMPTY
+                if setter:
+                    self.invoke(setter, [frozenset({obj}), value], {})
+        elif isinstance(target, ast.Subscript):
+            container = self.evaluate(target.value)
+            self.evaluate(target.slice)
+            if self._store_in_namespace(container, target.slice, value) or self.changes_hidden(container, target.slice):
+                return
+            self.operate(container)
+            self._change_path(target.value, container, "item assignment" if how == "assigned" else how)
+            for obj in container:
+                obj.parts |= value
+        else:
+            self.evaluate(target)
+
+    def _rc_owner(self, container: Value) -> Value:
+        return frozenset(obj for obj in container if obj.qual.endswith("rcParams") or obj.qual.startswith("pandas.options"))
+
+    def _change_path(self, path: ast.expr, container: Value, how: str) -> None:
+        """Change what a path ends in, and what it goes through: ``a.b()["c"].d = 1``."""
+        label = self.root_label(path)
+        self.ledger.change(container, how, label=label)
+        node = path
+        while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+            is_copy = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"copy", "deepcopy"}
+            if is_copy:
+                return
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name) and node is not path and node.id not in {"self", "cls"}:
+            root = self.load(node.id)
+            # What is made by a function of the notebook was followed already.
+            if not any(obj.kind in {"function", "class", "builtin"} for obj in root):
+                self.ledger.change(root, how, label=label)
+
+    def _unpack(self, target: ast.Tuple | ast.List, value: Value, source: ast.expr | None, *, how: str) -> None:
+        elements = target.elts
+        if isinstance(source, (ast.Tuple, ast.List)) and not any(
+            isinstance(element, ast.Starred) for element in (*elements, *source.elts)
+        ):
+            # The right-hand side has been read as a whole; here each target gets its own piece again.
+            if len(source.elts) == len(elements):
+                pieces = [self.evaluate(piece) for piece in source.elts]
+                for element, piece, inner in zip(elements, pieces, source.elts, strict=True):
+                    self.assign(element, piece, inner, how=how)
+                return
+        given = self.iterate(value)
+        is_separate = bool(value) and all(obj.kind == "unknown" for obj in value)
+        for element in elements:
+            # Results of a library function are taken to be separate objects, as in train, test = split(…).
+            piece = frozenset({Obj()}) if is_separate and not isinstance(element, ast.Starred) else given
+            if is_separate:
+                for obj in value:
+                    obj.parts |= piece
+            self.assign(element, piece, None, how=how)
+
+    def _store_in_namespace(self, container: Value, key: ast.expr, value: Value) -> bool:
+        if not any(obj.kind == "namespace" for obj in container):
+            return False
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            self.ledger.bind_name(key.value, value, "assigned through the namespace")
+        else:
+            self.opaque("assigns names that are only known when it runs")
+        return True
+
+    def do_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self._delete(target)
+
+    def _delete(self, target: ast.expr) -> None:
+        if isinstance(target, (ast.Tuple, ast.List)):
+            for element in target.elts:
+                self._delete(element)
+        elif isinstance(target, ast.Name):
+            self.load(target.id)
+            home = self.home_of(target.id)
+            if home.kind == "module":
+                self.ledger.delete_name(target.id)
+            else:
+                home.variables.pop(target.id, None)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            container = self.evaluate(target.value)
+            if isinstance(target, ast.Subscript):
+                self.evaluate(target.slice)
+                if any(obj.kind == "namespace" for obj in container):
+                    if isinstance(target.slice, ast.Constant):
+                        self.ledger.delete_name(str(target.slice.value))
+                    else:
+                        self.opaque("deletes names that are only known when it runs")
+                    return
+                if self.changes_hidden(container, target.slice):
+                    return
+            self._change_path(target.value, container, "item deleted" if isinstance(target, ast.Subscript) else "attribute deleted")
+
+    # -- imports and definitions --------------------------------------------------------------------------------
+
+    def do_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.import_effects(alias.name)
+            if alias.asname:
+                module = self._submodule(alias.name)
+                self.store(alias.asname, frozenset({module}), "imported")
+            else:
+                self._submodule(alias.name)
+                top = alias.name.split(".")[0]
+                self.store(top, frozenset({self.module_object(top)}), "imported")
+                self._note_definition(top)
+            if alias.asname:
+                self._note_definition(alias.asname)
+
+    def _submodule(self, qual: str) -> Obj:
+        parts = qual.split(".")
+        module = self.module_object(parts[0])
+        for position in range(2, len(parts) + 1):
+            inner = self.module_object(".".join(parts[:position]))
+            module.parts.add(inner)
+            module = inner
+        return module
+
+    def do_ImportFrom(self, node: ast.ImportFrom) -> None:
+        qual = "." * node.level + (node.module or "")
+        if qual == "__future__":
+            for alias in node.names:
+                self.ledger.write_channel(f"future:{alias.name}", "compiler flag set")
+                self.store(alias.name, frozenset({Obj("builtin", alias.name)}), "imported")
+                self._note_definition(alias.name)
+            if any(alias.name == "annotations" for alias in node.names):
+                self.postpones_annotations = True
+            return
+        self.import_effects(qual)
+        module = self._submodule(qual) if node.level == 0 else self.module_object(qual)
+        for alias in node.names:
+            if alias.name == "*":
+                self._import_star(qual, module)
+                continue
+            if qual == "__main__":
+                self.store(alias.asname or alias.name, self.ledger.read_name(alias.name), "imported")
+                continue
+            self.store(alias.asname or alias.name, frozenset({self.member(module, alias.name)}), "imported")
+            self._note_definition(alias.asname or alias.name)
+
+    def _import_star(self, qual: str, module: Obj) -> None:
+        names = public_names(qual)
+        if names is not None:
+            for name in names:
+                self.store(name, frozenset({self.member(module, name)}), "imported")
+                self._note_definition(name)
+            # Hundreds of names say nothing to a reader; those that are used make the edges.
+            return
+        self.ledger.warn(f"imports every name of {qual}: which names that are is only known when it runs")
+        self.ledger.write_anything(f"names of {qual} imported")
+        self.ledger.is_opaque = False
+
+    def _note_definition(self, name: str) -> None:
+        if self.frame.kind == "module":
+            self.ledger.defines.add(name)
+
+    def do_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        decorators = [self.evaluate(decorator) for decorator in node.decorator_list]
+        function = self._function(node, node.name)
+        value: Value = frozenset({function})
+        for decorator, written in zip(reversed(decorators), reversed(node.decorator_list), strict=True):
+            value = self._decorate(decorator, written, value, function)
+        self.store(node.name, value, "defined")
+        self._note_definition(node.name)
+
+    do_AsyncFunctionDef = do_FunctionDef
+
+    def _decorate(self, decorator: Value, written: ast.expr, value: Value, function: Obj) -> Value:
+        own = frozenset(obj for obj in decorator if obj.kind in {"function", "bound", "class"})
+        if own:
+            return self.invoke(own, [value], {}) or value
+        name = written.func if isinstance(written, ast.Call) else written
+        last = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
+        if function.kind == "function" and last in {"property", "cached_property", "setter", "getter", "staticmethod", "classmethod"}:
+            function.qual = last
+        for obj in decorator:
+            # A registry or an application keeps what it decorates.
+            if obj.kind not in {"member", "module", "builtin"} and not (obj.kind == "unknown" and obj.qual):
+                self.ledger.change(frozenset({obj}), "used as a decorator")
+                obj.parts |= value
+        held = frozenset(inner for obj in decorator for inner in obj.parts if inner.kind == "function")
+        return value | held
+
+    def define(self, node: ast.Lambda) -> Value:
+        """Make a function of a lambda."""
+        return frozenset({self._function(node, "a lambda")})
+
+    def _function(self, node: FunctionNode, name: str) -> Obj:
+        function = Obj("function")
+        function.const = name
+        function.node = node
+        function.frame = self.frame
+        given: dict[str, Value] = {}
+        positional = [*node.args.posonlyargs, *node.args.args]
+        for argument, default in zip(reversed(positional), reversed(node.args.defaults), strict=False):
+            given[argument.arg] = self.evaluate(default)
+        for argument, keyword_default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+            if keyword_default is not None:
+                given[argument.arg] = self.evaluate(keyword_default)
+        function.parts |= union([EMPTY, *given.values()])
+        self.defaults[function] = given
+        if not isinstance(node, ast.Lambda):
+            own = self._type_parameters(node, name)
+            self.hidden_names = [*self.hidden_names, own]
+            arguments = (*positional, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg)
+            for annotated in arguments:
+                if annotated is not None and annotated.annotation is not None:
+                    self.annotation(annotated.annotation)
+            if node.returns is not None:
+                self.annotation(node.returns)
+            self.hidden_names = self.hidden_names[:-1]
+        return function
+
+    def _type_parameters(self, node: ast.AST, name: str) -> tuple[str, ...]:
+        written = getattr(node, "type_params", None)
+        if written:
+            return tuple(parameter.name for parameter in written)
+        return self.type_parameters.get((getattr(node, "lineno", 0), name), ())
+
+    def annotation(self, node: ast.expr) -> None:
+        """Read an annotation, unless annotations are postponed."""
+        if not self.postpones_annotations:
+            self.evaluate(node)
+            return
+        for name in ast.walk(node):
+            if isinstance(name, ast.Name) and name.id not in self.ledger.module.variables:
+                self.ledger.read_channel("future:annotations")
+
+    def do_ClassDef(self, node: ast.ClassDef) -> None:
+        decorators = [self.evaluate(decorator) for decorator in node.decorator_list]
+        own = self._type_parameters(node, node.name)
+        self.hidden_names = [*self.hidden_names, own]
+        bases = [self.evaluate(base) for base in node.bases]
+        keywords = {keyword.arg or "": self.evaluate(keyword.value) for keyword in node.keywords}
+        made = Obj("class", node.name)
+        made.node = node
+        made.bases = tuple(obj for value in bases for obj in value if obj.kind == "class")
+        made.parts |= frozenset(obj for value in bases for obj in value if obj.kind not in {"class", "builtin", "member", "module"})
+        scope = locals_of(node)
+        frame = Frame("class", self.frame)
+        frame.locals = scope.bound
+        frame.global_names = scope.global_names
+        frame.nonlocal_names = scope.nonlocal_names
+        outer, self.frame = self.frame, frame
+        try:
+            self.walk(node.body)
+        finally:
+            self.frame = outer
+            self.hidden_names = self.hidden_names[:-1]
+        for name, binding in frame.variables.items():
+            made.attrs[name] = binding.value
+            for obj in binding.value:
+                if obj.kind == "function":
+                    obj.cls = obj.cls or made
+        for base in made.bases:
+            hook = lookup(base, "__init_subclass__")
+            if hook:
+                self.invoke(hook, [frozenset({made})], keywords)
+        for obj in keywords.get("metaclass", EMPTY):
+            for name in ("__new__", "__init__"):
+                self.invoke(lookup(obj, name), [frozenset({obj})], {})
+        value: Value = frozenset({made})
+        for decorator, written in zip(reversed(decorators), reversed(node.decorator_list), strict=True):
+            value = self._decorate(decorator, written, value, made) | value
+        self.store(node.name, value, "defined")
+        self._note_definition(node.name)
+
+    def do_Return(self, node: ast.Return) -> None:
+        self.frame.returns |= self.evaluate(node.value)
+        self.exits.append(self.snapshot())
+
+    # -- control flow -----------------------------------------------------------------------------------------
+
+    def do_If(self, node: ast.If) -> None:
+        self.operate(self.evaluate(node.test))
+        before = self.snapshot()
+        self.walk(node.body)
+        after = self.snapshot()
+        self.restore(before)
+        self.walk(node.orelse)
+        if terminates(node.orelse) and not terminates(node.body):
+            self.restore(after)
+        elif not terminates(node.body):
+            self.join(after)
+
+    def do_For(self, node: ast.For | ast.AsyncFor) -> None:
+        source = self.evaluate(node.iter)
+        self._loop(node.body, node.orelse, lambda: self.assign(node.target, self.iterate(source), None, how="loop variable"))
+
+    do_AsyncFor = do_For
+
+    def do_While(self, node: ast.While) -> None:
+        self.operate(self.evaluate(node.test))
+        self._loop(node.body, node.orelse, lambda: self.operate(self.evaluate(node.test)), endless=_is_true(node.test))
+
+    def _loop(self, body: list[ast.stmt], orelse: list[ast.stmt], head: object, *, endless: bool = False) -> None:
+        assert callable(head)
+        outer, self.breaks = self.breaks, []
+        before = self.snapshot()
+        self.loop_depth += 1
+        # Nested loops are walked twice by their outermost loop already.
+        for _ in range(2 if self.loop_depth == 1 else 1):
+            head()
+            self.walk(body)
+            if not endless:
+                self.join(before)
+        self.loop_depth -= 1
+        self.walk(orelse)
+        for state in self.breaks:
+            self.join(state)
+        self.breaks = outer
+
+    def do_Break(self, node: ast.stmt) -> None:
+        self.breaks.append(self.snapshot())
+        del node
+
+    do_Continue = do_Break
+
+    def do_With(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            value = self.evaluate(item.context_expr)
+            entered: set[Obj] = set()
+            for obj in value:
+                own = lookup(obj.cls, "__enter__") | lookup(obj.cls, "__aenter__") if obj.cls is not None else EMPTY
+                if own:
+                    given = self.invoke(own, [frozenset({obj})], {})
+                    entered |= given | self.consume(given)
+                    entered.add(obj)
+                else:
+                    entered |= self.consume(frozenset({obj})) | {obj}
+            self.operate(value)
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, frozenset(entered), None, how="bound by with")
+        self.walk(node.body)
+
+    do_AsyncWith = do_With
+
+    def do_Try(self, node: ast.Try) -> None:
+        before = self.snapshot()
+        self.walk(node.body)
+        after_body = self.snapshot()
+        self.walk(node.orelse)
+        after_else = self.snapshot()
+        endings = [] if terminates(node.orelse or node.body) else [after_else]
+        for handler in node.handlers:
+            self.restore(before)
+            self.join(after_body)
+            self.evaluate(handler.type)
+            if handler.name:
+                self.store(handler.name, frozenset({Obj()}), "bound by except")
+            self.walk(handler.body)
+            if handler.name:
+                self._unbind_quietly(handler.name)
+            if not terminates(handler.body):
+                endings.append(self.snapshot())
+        if endings:
+            self.restore(endings[0])
+            for state in endings[1:]:
+                self.join(state)
+        elif node.finalbody:
+            self.restore(before)
+            self.join(after_body)
+        self.walk(node.finalbody)
+
+    do_TryStar = do_Try
+
+    def _unbind_quietly(self, name: str) -> None:
+        """Take the name of ``except … as name`` away, as Python does at the end of the handler."""
+        home = self.home_of(name)
+        write = Write(self.ledger.cell, self.ledger.line, "unbound at the end of except")
+        home.variables[name] = Binding((write,) if home.kind == "module" else (), EMPTY, is_deleted=True)
+
+    def do_Match(self, node: ast.Match) -> None:
+        subject = self.evaluate(node.subject)
+        self.operate(subject)
+        before = self.snapshot()
+        endings: list[State] = []
+        is_complete = False
+        for case in node.cases:
+            self.restore(before)
+            self._pattern(case.pattern, subject)
+            # Captures of a pattern that failed halfway may stay bound.
+            partial = self.snapshot()
+            self.evaluate(case.guard)
+            self.walk(case.body)
+            if not terminates(case.body):
+                endings.append(self.snapshot())
+            irrefutable = isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None
+            if irrefutable and case.guard is None:
+                is_complete = True
+            else:
+                self.restore(before)
+                if case.guard is not None:
+                    self.join(partial)
+                before = self.snapshot()
+        if not is_complete:
+            endings.append(before)
+        if endings:
+            self.restore(endings[0])
+            for state in endings[1:]:
+                self.join(state)
+
+    def _pattern(self, pattern: ast.pattern, subject: Value) -> None:
+        if isinstance(pattern, ast.MatchValue):
+            self.evaluate(pattern.value)
+        elif isinstance(pattern, ast.MatchAs):
+            if pattern.pattern is not None:
+                self._pattern(pattern.pattern, subject)
+            if pattern.name is not None:
+                self.store(pattern.name, subject, "captured by match")
+        elif isinstance(pattern, ast.MatchStar):
+            if pattern.name is not None:
+                self.store(pattern.name, contents(subject), "captured by match")
+        elif isinstance(pattern, ast.MatchMapping):
+            for key in pattern.keys:
+                self.evaluate(key)
+            for inner in pattern.patterns:
+                self._pattern(inner, contents(subject))
+            if pattern.rest is not None:
+                self.store(pattern.rest, contents(subject), "captured by match")
+        elif isinstance(pattern, ast.MatchClass):
+            self.evaluate(pattern.cls)
+            for inner in (*pattern.patterns, *pattern.kwd_patterns):
+                self._pattern(inner, contents(subject))
+        elif isinstance(pattern, ast.MatchSequence):
+            for inner in pattern.patterns:
+                self._pattern(inner, contents(subject))
+        elif isinstance(pattern, ast.MatchOr):
+            for inner in pattern.patterns:
+                self._pattern(inner, subject)
+
+
+def _is_true(test: ast.expr) -> bool:
+    return isinstance(test, ast.Constant) and bool(test.value)
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.Assign):
+        return {name for target in statement.targets for name in target_names(target)}
+    return set()

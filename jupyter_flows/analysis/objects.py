@@ -1,0 +1,166 @@
+"""Abstract objects: what a name may refer to, who changed it last, and what can be reached through it.
+
+This is a points-to model. Every expression that makes something makes one :class:`Obj`; a value is the
+set of objects that it may be; two names whose values share an object are aliases. Numbers and texts
+have no identity that matters, so a plain number is the empty value. No rules of Python live here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+if TYPE_CHECKING:
+    import ast
+
+    from jupyter_flows.analysis.scopes import FunctionNode
+
+
+class Write(NamedTuple):
+    """A cell gave a name a value: which, on which of its lines, by what."""
+
+    cell: int
+    line: int
+    how: str
+
+
+class Change(NamedTuple):
+    """A cell changed an object in place; ``label`` is the global name it went through, if any."""
+
+    cell: int
+    line: int
+    how: str
+    label: str | None
+
+
+class Obj:
+    """One abstract object. Identity is what counts; two are never equal."""
+
+    __slots__ = (
+        "attrs", "bases", "change", "cls", "const", "frame", "kind", "names", "node", "parts", "qual",
+        "readers", "receiver", "thunk", "viewed",
+    )  # fmt: skip
+
+    def __init__(self, kind: str = "unknown", qual: str = "", *, const: str | None = None) -> None:
+        self.kind = kind
+        self.qual = qual
+        """Dotted name where one is known: ``numpy.random.seed``."""
+        self.const = const
+        self.parts: set[Obj] = set()
+        """What it holds, without saying where."""
+        self.attrs: dict[str, Value] = {}
+        self.viewed: set[Obj] = set()
+        """Objects whose memory it shares: changing it changes them."""
+        self.change: Change | None = None
+        self.readers: set[int] = set()
+        self.names: set[str] = set()
+        self.node: FunctionNode | ast.ClassDef | ast.GeneratorExp | None = None
+        self.frame: Frame | None = None
+        self.cls: Obj | None = None
+        self.bases: tuple[Obj, ...] = ()
+        self.receiver: Value = EMPTY
+        self.thunk: Callable[[], Value] | None = None
+        """Work that is done when somebody consumes it: a generator, a coroutine, a ``map``."""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.qual or sorted(self.names)}>"
+
+    def reachable(self) -> Iterator[Obj]:
+        """Yield what is one step away."""
+        yield from self.parts
+        yield from self.viewed
+        for value in self.attrs.values():
+            yield from value
+        yield from self.receiver
+        yield from self.bases
+        if self.cls is not None:
+            yield self.cls
+        frame = self.frame
+        while frame is not None and frame.kind != "module":
+            yield frame.owner
+            for binding in frame.variables.values():
+                yield from binding.value
+            frame = frame.parent
+
+
+Value = frozenset[Obj]
+EMPTY: Value = frozenset()
+IMMUTABLE_KINDS = frozenset({"str", "builtin"})
+
+
+class Binding(NamedTuple):
+    """What a name is bound to and by whom; several writers where control flow leaves it open."""
+
+    writers: tuple[Write, ...]
+    value: Value
+    is_deleted: bool = False
+
+
+class Frame:
+    """One scope at work: the module, a call of a function, a class body, a comprehension."""
+
+    __slots__ = ("function", "global_names", "kind", "locals", "nonlocal_names", "owner", "parent", "returns", "variables")
+
+    def __init__(self, kind: str, parent: Frame | None) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.variables: dict[str, Binding] = {}
+        self.locals: set[str] = set()
+        self.global_names: set[str] = set()
+        self.nonlocal_names: set[str] = set()
+        self.returns: set[Obj] = set()
+        self.function: Optional[Obj] = None
+        self.owner = Obj("frame")
+        """Stands for the variables themselves, which inner functions may change through nonlocal."""
+
+
+def merge(left: dict[str, Binding], right: dict[str, Binding]) -> dict[str, Binding]:
+    """Join what two ways through the code leave behind."""
+    if left is right:
+        return left
+    joined = dict(left)
+    for name, other in right.items():
+        mine = joined.get(name)
+        if mine is None:
+            joined[name] = other
+        elif mine is not other:
+            writers = tuple(dict.fromkeys((*mine.writers, *other.writers)))
+            joined[name] = Binding(writers, mine.value | other.value, mine.is_deleted and other.is_deleted)
+    return joined
+
+
+def union(values: list[Value]) -> Value:
+    """Everything that any of *values* may be."""
+    if len(values) == 1:
+        return values[0]
+    return frozenset().union(*values)
+
+
+def contents(value: Value) -> Value:
+    """What iterating over or indexing *value* may give; makes an inner object where nothing is known."""
+    found: set[Obj] = set()
+    for obj in value:
+        if obj.kind in IMMUTABLE_KINDS or obj.kind == "numbers":
+            continue
+        if obj.kind == "view":
+            found |= contents(frozenset(obj.viewed))
+        if obj.parts:
+            found |= obj.parts
+        elif obj.kind in {"unknown", "instance", "pandas", "parameter", "rng"}:
+            inner = Obj(obj.kind if obj.kind in {"pandas", "parameter"} else "unknown")
+            obj.parts.add(inner)
+            found.add(inner)
+    return frozenset(found)
+
+
+def closure_of(value: Value, *, depth: int) -> Iterator[Obj]:
+    """Yield the objects within *depth* steps of *value*, each once."""
+    seen: set[Obj] = set()
+    level = set(value)
+    for _ in range(depth + 1):
+        level -= seen
+        if not level:
+            return
+        yield from level
+        seen |= level
+        level = {inner for obj in level for inner in obj.reachable()}

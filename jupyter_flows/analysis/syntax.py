@@ -1,0 +1,142 @@
+"""Source text to syntax tree, once per text; knows the dialects a notebook may be written in.
+
+The running Python parses first. Text that only a newer Python accepts (``type`` statements, type
+parameters) is brought to the old form; Python 2's ``print`` and ``except E, e`` likewise, with a warning,
+as this Python will refuse the cell. Whatever is left gets a warning and the names that its words suggest.
+Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings as python_warnings
+from functools import lru_cache
+
+import msgspec
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A tree, or None with the words that the text reads and binds; ``warning`` says what was odd."""
+
+    tree: ast.Module | None
+    warning: str | None = None
+    type_parameters: dict[tuple[int, str], tuple[str, ...]] = {}
+    """(line, name) of a definition -> its type parameters, where they had to be cut out."""
+    words: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def parse(source: str) -> Parsed:
+    """Return the tree of *source*; never raises.
+
+    Examples
+    --------
+    >>> parse("x = (").warning
+    'cannot be read as Python (line 1): its names are guessed'
+    """
+    tree, error = _try(source)
+    if tree is not None:
+        return Parsed(tree)
+    newer, parameters = _without_new_syntax(source)
+    tree, _ = _try(newer)
+    if tree is not None:
+        return Parsed(tree, None, parameters)
+    older = _without_python2(source)
+    tree, _ = _try(older)
+    if tree is not None:
+        return Parsed(tree, "is written for Python 2: it fails here, its names are read all the same")
+    line = getattr(error, "lineno", None)
+    at = f" (line {line})" if line else ""
+    words, targets = _guess(source)
+    return Parsed(None, f"cannot be read as Python{at}: its names are guessed", {}, words, targets)
+
+
+def _try(source: str) -> tuple[ast.Module | None, Exception | None]:
+    try:
+        # A user's invalid escape or `is` with a literal is not our warning to give.
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")
+            return ast.parse(source), None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return None, error
+
+
+_ALIAS = re.compile(r"^(\s*)type(\s+)([^\W\d]\w*)\s*(\[[^\]=]*\])?\s*=(?!=)", re.MULTILINE)
+_GENERIC = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+([^\W\d]\w*)\s*(?=\[)", re.MULTILINE)
+
+
+def _without_new_syntax(source: str) -> tuple[str, dict[tuple[int, str], tuple[str, ...]]]:
+    """Bring PEP 695 to older words: aliases become lazy values, type parameters are blanked out."""
+    parameters: dict[tuple[int, str], tuple[str, ...]] = {}
+    pieces: list[str] = []
+    last = 0
+    for match in _GENERIC.finditer(source):
+        end = _closing_bracket(source, match.end())
+        if end is None:
+            continue
+        inside = source[match.end() + 1 : end - 1]
+        line = source.count("\n", 0, match.start(1)) + 1
+        names = re.findall(r"(?:^|,)\s*\*{0,2}\s*([^\W\d]\w*)", inside)
+        parameters[line, match[1]] = tuple(names)
+        pieces += [source[last : match.end()], re.sub(r"[^\n]", " ", source[match.end() : end])]
+        last = end
+    text = "".join([*pieces, source[last:]])
+
+    def lazily(match: re.Match[str]) -> str:
+        names = ",".join(re.findall(r"[^\W\d]\w*", match[4] or ""))
+        return f"{match[1]}{match[3]} = lambda {names}:" if names else f"{match[1]}{match[3]} = lambda:"
+
+    return _ALIAS.sub(lazily, text), parameters
+
+
+def _closing_bracket(source: str, start: int) -> int | None:
+    depth = 0
+    for position in range(start, len(source)):
+        depth += {"[": 1, "]": -1}.get(source[position], 0)
+        if depth == 0:
+            return position + 1
+    return None
+
+
+_PRINT = re.compile(r"^(\s*)print(?:[ \t]+(?![=(.])|(?=[\"']))(?:>>\s*[^,\n]+,)?(.*?)[ \t]*,?[ \t]*$", re.MULTILINE)
+_PRINT_PAREN = re.compile(r"^(\s*)print[ \t]+(\(.*)$", re.MULTILINE)
+_EXCEPT = re.compile(r"^(\s*except\s+[\w.() ,]+?)\s*,\s*([^\W\d]\w*)\s*:", re.MULTILINE)
+_EXEC = re.compile(r"^(\s*)exec[ \t]+(.+)$", re.MULTILINE)
+_RAISE = re.compile(r"^(\s*raise\s+[\w.]+)\s*,\s*(.+)$", re.MULTILINE)
+
+
+def _without_python2(source: str) -> str:
+    text = _PRINT.sub(lambda m: f"{m[1]}print({m[2]})", source)
+    text = _PRINT_PAREN.sub(lambda m: f"{m[1]}print({m[2]})", text)
+    text = _EXCEPT.sub(r"\1 as \2:", text)
+    text = _RAISE.sub(r"\1(\2)", text)
+    text = _EXEC.sub(r"\1exec(\2)", text)
+    text = re.sub(r"`([^`\n]+)`", r"repr(\1)", text)
+    text = re.sub(r"\b(0)(\d+)\b", r"0o\2", text)
+    return text.replace("<>", "!=")
+
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_TARGET = re.compile(r"^\s*((?:[^\W\d]\w*\s*,\s*)*[^\W\d]\w*)\s*(?:[-+*/|&]|//|\*\*)?=(?!=)", re.MULTILINE)
+_BINDER = re.compile(r"^\s*(?:def|class|import|for)\s+([^\W\d]\w*)|\bimport\s+([^\W\d]\w*)|\bas\s+([^\W\d]\w*)", re.MULTILINE)
+
+
+def _guess(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words and likely targets of a text that does not parse."""
+    code: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.NAME:
+                code.append(token.string)
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        code = _WORD.findall(re.sub(r"#.*", "", source))
+    targets: list[str] = []
+    for match in _TARGET.finditer(source):
+        targets += _WORD.findall(match[1])
+    for match in _BINDER.finditer(source):
+        targets += [name for name in match.groups() if name]
+    return tuple(dict.fromkeys(code)), tuple(dict.fromkeys(targets))

@@ -1,0 +1,103 @@
+"""IPython's syntax to plain Python, without a running IPython.
+
+Text that is already Python passes untouched. Cell magics whose body is Python (``%%time``, ``%%capture``,
+``%%task``, …) are unwrapped; everything else of IPython's becomes calls of ``get_ipython()``, by IPython's
+own transformer. Line numbers stay. What the calls mean is ``jupyter_flows.analysis.ipython``'s business.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings as python_warnings
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+_FIRST_LINE = re.compile(r"\A((?:[ \t]*(?:#.*)?\n)*)%%([\w!]+)[ \t]*([^\n]*)(?:\n|\Z)")
+_TRANSPARENT = frozenset({"time", "prun", "memit", "mprun", "lprun", "python_inline", "debug", "timeit", "capture",
+                          "task", "parameters", "skip", "wraps_errors", "mlflow_run", "scalene", "snakeviz", "heat"})  # fmt: skip
+
+
+class PlainCell(msgspec.Struct, frozen=True):
+    """A cell as plain Python, with what its first line said."""
+
+    source: str
+    magic: str | None = None
+    """The rest of a ``%%task`` line."""
+    marker: Literal["parameters", "skip"] | None = None
+
+
+@lru_cache(maxsize=4096)
+def plain_python(source: str) -> PlainCell:
+    """Rewrite a cell as plain Python.
+
+    Examples
+    --------
+    >>> plain_python("files = !ls {folder}").source
+    "files = get_ipython().getoutput('ls {folder}')\\n"
+    >>> plain_python("%%task clean --retries 2\\nx = 1").magic
+    'clean --retries 2'
+    """
+    magic: str | None = None
+    marker: Literal["parameters", "skip"] | None = None
+    first = _FIRST_LINE.match(source)
+    if first is not None and first[2] in {"task", "parameters", "skip"}:
+        if first[2] == "task":
+            magic = first[3].strip()
+        else:
+            marker = "parameters" if first[2] == "parameters" else "skip"
+        source = first[1] + "\n" + source[first.end() :]
+    return PlainCell(_rewrite(source), magic, marker)
+
+
+def _rewrite(source: str) -> str:
+    if _is_python(source):
+        return source
+    first = _FIRST_LINE.match(source)
+    if first is not None and first[2] in _TRANSPARENT:
+        return _unwrap(first, source)
+    # Imported here: 0.1 s that plain notebooks need not pay.
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    if first is not None:
+        source = source[len(first[1]) :]
+    try:
+        text: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+    except (SyntaxError, ValueError, IndexError, RecursionError):
+        return source
+    if first is not None:
+        text = first[1] + text
+    return text
+
+
+def _unwrap(first: re.Match[str], source: str) -> str:
+    lead, name, line, body = first[1], first[2], first[3], source[first.end() :]
+    inner = _rewrite(body)
+    if name == "timeit":
+        # timeit runs the body inside a function: what it binds stays there.
+        indented = "".join(f" {row}" if row.strip() else row for row in inner.splitlines(keepends=True))
+        if not indented.strip():
+            return f"{lead}\n"
+        return f"{lead}def __flows_timeit__():\n{indented.rstrip()}\n__flows_timeit__()\n"
+    if name == "capture":
+        target = next((word for word in line.split() if not word.startswith("-")), None)
+        if target and target.isidentifier():
+            return f"{lead}{target} = get_ipython().getoutput('')\n{inner}"
+    if name in {"prun", "lprun"}:
+        calls = "; ".join(function for function in re.findall(r"-f\s+([^\W\d]\w*)", line))
+        return f"{lead}{calls}\n{inner}"
+    return f"{lead}\n{inner}"
+
+
+def _is_python(source: str) -> bool:
+    if source.lstrip().startswith(("%", "!", "?")):
+        return False
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
