@@ -1,0 +1,531 @@
+"""The keeper: one small process a run, ``python -m jupyter_flows.agent.keeper``.
+
+It holds the lease, renews it, spools and delivers what the run says, and stops the run when that is
+asked. User code never shares a process with it, so a busy or broken run cannot silence it; and it has
+its own session, so that an agent's death hurts no run.
+
+Rules that must hold:
+
+* *Start gate*: the run's process is started only after the server acknowledged the start with our
+  fencing token. A run whose keeper died before that can be given to another agent without a thought.
+* *Self-fencing*: a run that may be rerun is stopped when our lease can no longer be trusted, before
+  anybody else may start it.
+* *What is spooled is delivered*: by us, or by an agent that finds our directory later
+  (``agent/leftovers.py``).
+
+Imports neither the flow's code nor anything that could load it; no papermill, no nbformat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.agent.children import (
+    MARKER_NAME,
+    marker,
+    reap_adopted,
+    signal_group,
+    sweep,
+)
+from jupyter_flows.agent.policy import (
+    HandedBack,
+    Nothing,
+    StopAsked,
+    final_item,
+    ladder,
+    open_tasks_ended,
+    trusted_until,
+)
+from jupyter_flows.client.reporter import FINAL, BackOff, Deliverer
+from jupyter_flows.client.spool import Spool
+from jupyter_flows.errors import FlowsError, RunNotStarted, ServerFault
+from jupyter_flows.run_configs.base import run_config_from_ref
+from jupyter_flows.runtime.processes import adopt_orphans, start_ticks
+from jupyter_flows.runtime.redact import message as safe_message
+from jupyter_flows.schema.agents import Claim
+from jupyter_flows.schema.base import utc_now
+from jupyter_flows.schema.runs import (
+    FinishItem,
+    HandBack,
+    Heartbeat,
+    Lease,
+    LogItem,
+    ReportItem,
+    RunRecord,
+    StartRun,
+    StateRecord,
+)
+from jupyter_flows.settings import Settings
+
+LONGEST_HEARTBEAT_S = 2.0
+"""A cancel is learnt from the answer to a heartbeat, so a beat is never rarer than a person's patience."""
+PIPE_DRAIN_S = 5.0
+SECRET_VARIABLES = ("JUPYTER_FLOWS_API_TOKEN", "JUPYTER_FLOWS_API_URL", "JUPYTER_FLOWS_DATABASE_URL")
+"""What no process of a run gets: the run's process has no way to the server."""
+
+_decode_line = msgspec.json.Decoder(ReportItem)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent tells a keeper on its standard input."""
+
+    claim: Claim
+    api_url: str
+    settings: dict[str, Any]
+    env: dict[str, str] = {}
+    import_paths: tuple[str, ...] = ()
+    show_logs: bool = False
+
+
+class KeeperCard(msgspec.Struct, frozen=True, kw_only=True):
+    """``keeper.json``: who keeps the run, and what another needs to finish the delivery (0600)."""
+
+    run_id: str
+    run_name: str
+    token: int
+    run_token: str
+    api_url: str
+    pid: int
+    started: str
+    on_lost: str
+    marker: str
+
+
+class _Exited(msgspec.Struct, frozen=True):
+    returncode: int
+
+
+class Keeper:
+    """Keeps one run from its start gate to the last delivered item.
+
+    Parameters
+    ----------
+    order : Order
+        The claim and how to run it.
+    api : object
+        The client of the server, with the run's own token.
+    settings : Settings
+        The agent's settings.
+    """
+
+    def __init__(self, order: Order, *, api: Any, settings: Settings) -> None:
+        self._order = order
+        self._claim = order.claim
+        self._run = order.claim.run
+        self._token = order.claim.lease.token
+        self._api = api
+        self._settings = settings
+        self.directory = settings.home / "runs" / self._run.id
+        self._marker = marker(self._run.id, self._token)
+        self._events: queue.SimpleQueue[StopAsked | _Exited] = queue.SimpleQueue()
+        self._lease: Lease = order.claim.lease
+        self._trusted_until = 0.0
+        self._asked: StopAsked | None = None
+        self._reported: FinishItem | None = None
+        self._pid = 0
+        self._done = threading.Event()
+        self._leaving = threading.Event()
+
+    # -- the whole story ---------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Keep the run; return the exit code (0: all is delivered, 75: a later agent must deliver)."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = lock_directory(self.directory)
+        if lock is None:
+            return 0
+        self._write_card()
+        if not self._start_gate():
+            self._forget()
+            return 0
+        # A spool of an earlier token was delivered or refused; its numbers mean nothing under this one.
+        self._spool = Spool(
+            self.directory / f"spool-{self._token}", limit_bytes=self._settings.spool_limit_mb << 20
+        )
+        self._deliverer = Deliverer(
+            self._spool,
+            self._api,
+            run_id=self._run.id,
+            token=self._token,
+            on_answer=self._look_at,
+            on_away=lambda error: self._say(f"server is away, keeping reports on disk: {error}"),
+        )
+        self._deliverer.start()
+        heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        heart.start()
+        try:
+            returncode = self._execute()
+        except FlowsError as error:
+            self._reported = FinishItem(
+                state=StateRecord(type="Failed", message=safe_message(str(error)), at=utc_now())
+            )
+            returncode = 0
+        self._tidy()
+        return self._conclude(returncode)
+
+    def ask_stop(self, asked: StopAsked) -> None:
+        """Have the run stopped; the first cause counts, a later one can only hurry it."""
+        self._events.put(asked)
+
+    # -- start gate --------------------------------------------------------------------------------
+
+    def _start_gate(self) -> bool:
+        """Whether the server acknowledged the start; False: the run is not ours (any more)."""
+        back_off = BackOff(last_s=5.0)
+        give_up_at = time.monotonic() + self._settings.submit_deadline_s + self._claim.lease.ttl_s
+        while True:
+            sent_at = time.monotonic()
+            try:
+                self._lease = self._api.start_run(self._run.id, StartRun(token=self._token))
+            except FINAL as error:
+                self._say(f"not started: {error}")
+                return False
+            except (ServerFault, OSError) as error:
+                # By then the server, if it lives, has offered the run to somebody else.
+                if time.monotonic() > give_up_at:
+                    self._say(f"not started, the server did not answer: {error}")
+                    return False
+                time.sleep(back_off.next_s())
+                continue
+            self._renewed(self._lease, sent_at)
+            return True
+
+    # -- the run's process -------------------------------------------------------------------------
+
+    def _execute(self) -> int:
+        """Start the process and watch it to its end; return how it ended."""
+        plan = run_config_from_ref(self._claim.spec.run_config).plan(
+            environ=self._environment(), run_directory=self.directory
+        )
+        claim_file = self.directory / "claim.json"
+        _write_private(claim_file, msgspec.json.encode(msgspec.structs.replace(self._claim, run_token="")))
+        read_fd, write_fd = os.pipe()
+        env = {
+            **plan.env,
+            MARKER_NAME: self._marker,
+            "JUPYTER_FLOWS_RUN_ID": self._run.id,
+            "JUPYTER_FLOWS_CLAIM": str(claim_file),
+            "JUPYTER_FLOWS_REPORT_FD": str(write_fd),
+            "JUPYTER_FLOWS_KEEPER_PID": str(os.getpid()),
+            "JUPYTER_FLOWS_HOME": str(self._settings.home),
+            "JUPYTER_FLOWS_ENVIRONMENT_POLICY": self._settings.environment_policy,
+        }
+        try:
+            with open(self.directory / "process.log", "ab", opener=_private) as log:
+                process = subprocess.Popen(  # noqa: S603 - argv from our own launcher, no shell
+                    # -P: a json.py beside the user's notebook must not replace the library's.
+                    [plan.argv[0], "-P", *plan.argv[1:]],
+                    env=env,
+                    cwd=plan.cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(write_fd,),
+                    process_group=0,
+                )
+        except OSError as error:
+            os.close(read_fd)
+            msg = f"the run's process could not be started: {error}"
+            raise RunNotStarted(msg) from error
+        finally:
+            os.close(write_fd)
+        self._pid = process.pid
+        reader = threading.Thread(target=self._read, args=(read_fd,), name="reports", daemon=True)
+        reader.start()
+        threading.Thread(
+            target=lambda: self._events.put(_Exited(process.wait())), name="waiter", daemon=True
+        ).start()
+        returncode = self._watch()
+        swept = sweep(self._marker, own_children=True)
+        reader.join(PIPE_DRAIN_S)
+        if swept:
+            self._log("INFO", f"stopped what the run left behind: {', '.join(swept)}")
+        return returncode
+
+    def _watch(self) -> int:
+        """Wait for the process; carry out what is asked meanwhile."""
+        limit_s = self._limit_s()
+        timeout_at = None if limit_s is None else time.monotonic() + limit_s
+        steps = None
+        next_step_at: float | None = None
+        while True:
+            now = time.monotonic()
+            waits = [at - now for at in (timeout_at, next_step_at) if at is not None]
+            event: StopAsked | _Exited | None
+            try:
+                event = self._events.get(timeout=max(0.0, min([*waits, 3600.0])))
+            except queue.Empty:
+                event = None
+            if isinstance(event, _Exited):
+                return event.returncode
+            now = time.monotonic()
+            if event is None and timeout_at is not None and now >= timeout_at:
+                timeout_at = None
+                event = StopAsked(cause="timeout")
+            if isinstance(event, StopAsked) and (self._asked is None or event.at_once):
+                self._asked = self._asked or event
+                self._say(f"stopping the run: {event.cause} {event.message}")
+                steps = ladder(event, grace_s=self._settings.kill_grace_s)
+                next_step_at = now
+            if steps is not None and next_step_at is not None and now >= next_step_at:
+                step, wait_s = next(steps)
+                signal_group(self._pid, step)
+                next_step_at = now + wait_s
+
+    def _environment(self) -> dict[str, str]:
+        environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+        if self._order.import_paths:
+            paths = [*self._order.import_paths, environ.get("PYTHONPATH", "")]
+            environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        return {**environ, **self._order.env}
+
+    def _limit_s(self) -> float | None:
+        own = self._claim.spec.total_timeout_s
+        limit_s = self._settings.total_timeout_s if own is None else own
+        return limit_s if limit_s > 0 else None
+
+    # -- what the run says -------------------------------------------------------------------------
+
+    def _read(self, fd: int) -> None:
+        with os.fdopen(fd, "rb") as stream:
+            for line in stream:
+                try:
+                    item = _decode_line.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    # A process that dies may leave half a line; a foreign one may write into the pipe.
+                    continue
+                self._take(item)
+
+    def _take(self, item: ReportItem) -> None:
+        if isinstance(item, LogItem) and self._order.show_logs:
+            self._say(f"{item.level} {item.message}")
+        if isinstance(item, FinishItem):
+            self._reported = item
+            if self._asked is not None:
+                # What a stopped process says of its end is weighed by final_item.
+                return
+        with contextlib.suppress(OSError):
+            self._spool.append(item)
+
+    def _log(self, level: str, text: str) -> None:
+        self._take(
+            LogItem(at=utc_now(), level=level, logger="jupyter_flows.keeper", message=safe_message(text))
+        )
+
+    # -- the lease ---------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        refused = False
+        while not self._done.is_set():
+            sent_at = time.monotonic()
+            wait_s = min(self._lease.heartbeat_s, LONGEST_HEARTBEAT_S)
+            try:
+                answer = self._api.heartbeat_run(self._run.id, Heartbeat(token=self._token))
+            except FINAL as error:
+                if self._claim.spec.on_lost == "rerun":
+                    self.ask_stop(StopAsked(cause="fenced", message=f"its lease was lost: {error}"))
+                elif not refused:
+                    # Nobody else runs it unless a person asked: go on; the report will tell.
+                    self._say(f"the lease is lost, the run goes on: {error}")
+                refused = True
+            except (ServerFault, OSError):
+                wait_s = min(wait_s, 1.0)
+                if self._claim.spec.on_lost == "rerun" and time.monotonic() >= self._trusted_until:
+                    self.ask_stop(
+                        StopAsked(cause="fenced", message="the server was out of reach for too long")
+                    )
+            else:
+                refused = False
+                self._renewed(answer.lease, sent_at)
+                self._deliverer.nudge()
+                if answer.cancel:
+                    self.ask_stop(StopAsked(cause="cancel", message=answer.message))
+            if self._deliverer.refused is not None:
+                self.ask_stop(StopAsked(cause="superseded", message=str(self._deliverer.refused)))
+            if self._pid:
+                reap_adopted(but=self._pid)
+            self._done.wait(wait_s)
+
+    def _renewed(self, lease: Lease, sent_at: float) -> None:
+        self._lease = lease
+        self._trusted_until = trusted_until(lease, sent_at=sent_at, margin_s=lease.heartbeat_s)
+
+    def _look_at(self, run: RunRecord) -> None:
+        if run.state.type == "Cancelling":
+            self.ask_stop(StopAsked(cause="cancel", message=run.state.message))
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def _conclude(self, returncode: int) -> int:
+        end = final_item(
+            reported=self._reported,
+            returncode=returncode,
+            asked=self._asked,
+            on_lost=self._claim.spec.on_lost,
+            limit_s=self._limit_s(),
+            now=utc_now(),
+        )
+        if isinstance(end, FinishItem):
+            if self._spool.finish is None:
+                for item in open_tasks_ended(self._spool.states(), end.state, now=utc_now()):
+                    self._spool.append(item)
+                self._spool.append(end)
+            self._spool.flush()
+        delivered = isinstance(end, Nothing) or self._deliver_rest()
+        if delivered and isinstance(end, HandedBack):
+            delivered = self._hand_back(end)
+        self._done.set()
+        self._deliverer.stop()
+        if not delivered and self._deliverer.refused is None:
+            self._spool.close()
+            return 75
+        if self._deliverer.refused is not None:
+            self._say(f"the server did not take the end of the run: {self._deliverer.refused}")
+        self._spool.remove()
+        shutil.rmtree(self.directory / f"spool-{self._token}", ignore_errors=True)
+        self._forget()
+        return 0
+
+    def _deliver_rest(self) -> bool:
+        while not self._leaving.is_set():
+            if self._deliverer.wait_delivered(timeout_s=0.5):
+                return True
+            if self._deliverer.refused is not None:
+                return False
+        return False
+
+    def _hand_back(self, end: HandedBack) -> bool:
+        back_off = BackOff()
+        while not self._leaving.is_set():
+            try:
+                self._api.hand_back_run(
+                    self._run.id, HandBack(token=self._token, message=safe_message(end.message))
+                )
+            except FINAL:
+                return True
+            except (ServerFault, OSError):
+                self._leaving.wait(back_off.next_s())
+                continue
+            return True
+        return False
+
+    def _tidy(self) -> None:
+        """Remove what only a living run needs: its sockets and its claim."""
+        shutil.rmtree(self.directory / "kernel", ignore_errors=True)
+        for left in Path(tempfile.gettempdir()).glob(f"jupyter-flows-{self._run.id[:12]}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        (self.directory / "claim.json").unlink(missing_ok=True)
+
+    # -- the card ----------------------------------------------------------------------------------
+
+    def _write_card(self) -> None:
+        card = KeeperCard(
+            run_id=self._run.id,
+            run_name=self._run.name,
+            token=self._token,
+            run_token=self._claim.run_token,
+            api_url=self._order.api_url,
+            pid=os.getpid(),
+            started=start_ticks(os.getpid()) or "",
+            on_lost=self._claim.spec.on_lost,
+            marker=self._marker,
+        )
+        _write_private(self.directory / "keeper.json", msgspec.json.encode(card))
+
+    def _forget(self) -> None:
+        (self.directory / "keeper.json").unlink(missing_ok=True)
+
+    def _say(self, text: str) -> None:
+        # The terminal of a dead agent is gone: then there is nobody to say it to.
+        with contextlib.suppress(OSError, ValueError):
+            print(f"[{self._run.name}] {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def on_signal(self, number: int) -> None:
+        """Obey the agent: SIGTERM asks to stop the run, a second one at once.
+
+        When the run is over and only delivery is left, the first one is enough to leave: the spool stays.
+        """
+        at_once = self._asked is not None
+        self._events.put(
+            StopAsked(
+                cause="agent",
+                message=f"the agent was stopped ({signal.Signals(number).name})",
+                at_once=at_once,
+            )
+        )
+        if self._tidied():
+            self._leaving.set()
+
+    def _tidied(self) -> bool:
+        return self._pid != 0 and start_ticks(self._pid) is None
+
+
+def lock_directory(directory: Path) -> int | None:
+    """Take the run directory for this process, as long as it lives; None if another has it."""
+    fd = os.open(directory / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def settings_from(values: Mapping[str, Any]) -> Settings:
+    """Return the settings that an agent sent along."""
+    return Settings(**{**values, "home": Path(values["home"])})
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb", opener=_private) as stream:
+        stream.write(data)
+    temporary.replace(path)
+
+
+def main() -> int:
+    """Read the order, keep the run."""
+    os.umask(0o077)
+    adopt_orphans()
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    settings = settings_from(order.settings)
+    from jupyter_flows.client import connect
+
+    api = connect(replace_settings(settings, api_url=order.api_url, api_token=order.claim.run_token))
+    keeper = Keeper(order, api=api, settings=settings)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: keeper.on_signal(received))
+    # Ctrl+C in the agent's terminal is the agent's business.
+    # (a handler, not SIG_IGN: that would be inherited by the run, which must hear its interrupt)
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    return keeper.run()
+
+
+def replace_settings(settings: Settings, **changes: Any) -> Settings:
+    """Return *settings* with some values changed."""
+    from dataclasses import replace
+
+    return replace(settings, **changes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
