@@ -128,7 +128,9 @@ class Transport:
             headers["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
-        timeout = urllib3.Timeout(connect=self._connect_timeout_s, read=read_timeout_s or self._read_timeout_s)
+        timeout = urllib3.Timeout(
+            connect=self._connect_timeout_s, read=read_timeout_s or self._read_timeout_s
+        )
         try:
             answer = self._pool.request(
                 method,
@@ -184,7 +186,9 @@ class Transport:
                 "JUPYTER_FLOWS_API_TOKEN for this server?"
             )
         if status in _TEMPORARY or status >= 500:
-            return ServerUnavailable(f"{who} at {self.url} answered HTTP {status}, not a jupyter_flows server")
+            return ServerUnavailable(
+                f"{who} at {self.url} answered HTTP {status}, not a jupyter_flows server"
+            )
         if 300 <= status < 400:
             return Refused(
                 f"{who} at {self.url} redirects elsewhere (HTTP {status}); set JUPYTER_FLOWS_API_URL to the "
@@ -222,5 +226,3 @@ def _cause(error: Exception) -> str:
     if "timed out" in text:
         return "timed out"
     return text.rpartition(": ")[2][:200] or type(error).__name__
-
-

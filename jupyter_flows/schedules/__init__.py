@@ -1,0 +1,24 @@
+"""When runs are due: one file a kind, each a pure ``after(t)``.
+
+Examples
+--------
+>>> from datetime import datetime, UTC
+>>> parse_schedule("every 10 minutes").after(datetime(2030, 1, 1, tzinfo=UTC)).minute
+10
+"""
+
+from jupyter_flows.schedules.base import Schedule
+from jupyter_flows.schedules.cron import CronSchedule
+from jupyter_flows.schedules.dates import DatesSchedule
+from jupyter_flows.schedules.interval import IntervalSchedule
+from jupyter_flows.schedules.parse import in_words, parse_schedule, schedule_from_ref
+
+__all__ = [
+    "CronSchedule",
+    "DatesSchedule",
+    "IntervalSchedule",
+    "Schedule",
+    "in_words",
+    "parse_schedule",
+    "schedule_from_ref",
+]

@@ -1,0 +1,138 @@
+"""What every schedule is: frozen data and a pure ``after``. No cursor, no ``now()`` inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import msgspec
+
+from jupyter_flows.errors import InvalidSchedule
+from jupyter_flows.schema.refs import ScheduleRef
+
+HORIZON = timedelta(days=10 * 366)
+"""A schedule without a firing for so long never fires."""
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When runs of a flow are due. Subclasses say how in :meth:`after`."""
+
+    def after(self, time: datetime) -> datetime | None:
+        """Return the first firing strictly later than *time*, in UTC, or None if there is none.
+
+        Parameters
+        ----------
+        time : aware datetime, any zone; compared in UTC.
+        """
+        raise NotImplementedError
+
+    def to_ref(self) -> ScheduleRef:
+        """Return the record that the server keeps."""
+        raise NotImplementedError
+
+    def in_words(self) -> str:
+        """Return the schedule as a person would say it."""
+        raise NotImplementedError
+
+    def next(self, count: int, *, after: datetime) -> tuple[datetime, ...]:
+        """Return up to *count* firings strictly later than *after*.
+
+        Examples
+        --------
+        >>> from jupyter_flows.schedules import IntervalSchedule
+        >>> start = datetime(2030, 1, 1, tzinfo=UTC)
+        >>> [f"{t:%H:%M}" for t in IntervalSchedule(timedelta(minutes=20)).next(2, after=start)]
+        ['00:20', '00:40']
+        """
+        return tuple(islice(self.firings(after=after), count))
+
+    def firings(self, *, after: datetime) -> Iterator[datetime]:
+        """Yield firings strictly later than *after*, in order."""
+        time = self.after(after)
+        while time is not None:
+            yield time
+            time = self.after(time)
+
+    def last_until(self, time: datetime, *, after: datetime) -> datetime | None:
+        """Return the last firing in ``(after, time]``, without walking through all of them."""
+        span = timedelta(seconds=1)
+        while True:
+            begin = max(after, time - span)
+            found = None
+            for firing in self.firings(after=begin):
+                if firing > time:
+                    break
+                found = firing
+            if found is not None or begin <= after:
+                return found
+            span *= 8
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone *name*.
+
+    Raises
+    ------
+    InvalidSchedule : unknown, with the nearest known name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = available_timezones()
+        folded = {entry.lower(): entry for entry in known}
+        near = get_close_matches(name.lower(), list(folded), n=1)
+        towns = {entry.rpartition("/")[2].lower(): entry for entry in sorted(known)}
+        near = near or [entry.lower() for entry in [towns.get(name.lower().replace(" ", "_"))] if entry]
+        hint = f"; did you mean {folded[near[0]]!r}?" if near else "; write it as Europe/Berlin or UTC"
+        raise InvalidSchedule(f"there is no time zone {name!r}{hint}") from None
+
+
+def aware(time: datetime | None, where: ZoneInfo) -> datetime | None:
+    """Return *time* with a zone: its own, else *where*."""
+    if time is None or time.tzinfo is not None:
+        return time
+    return time.replace(tzinfo=where)
+
+
+def utc(time: datetime) -> datetime:
+    """Return *time* in UTC; it must be aware."""
+    if time.tzinfo is None:
+        raise InvalidSchedule(f"time {time.isoformat()} has no time zone")
+    return time.astimezone(UTC)
+
+
+def time_option(options: dict[str, object], name: str) -> datetime | None:
+    """Read a time from a record's options."""
+    value = options.get(name)
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise InvalidSchedule(f"{name} {value!r} is not a time; write it as 2030-01-31T06:00+01:00") from None
+
+
+def in_zone(time: datetime, where: ZoneInfo) -> datetime:
+    """Return local *time* (naive) as the first instant that shows it, or the first valid one after a gap."""
+    first = time.replace(tzinfo=where, fold=0)
+    there_and_back = first.astimezone(UTC).astimezone(where)
+    if there_and_back.replace(tzinfo=None) == time:
+        return first.astimezone(UTC)
+    # In a gap, fold=0 uses the offset before it: the result lies after the gap by what *time* lay in it.
+    before = first.utcoffset() or timedelta()
+    after = time.replace(tzinfo=where, fold=1).utcoffset() or timedelta()
+    low, high = (
+        (time - max(before, after)).replace(tzinfo=UTC),
+        (time - min(before, after)).replace(tzinfo=UTC),
+    )
+    offset = low.astimezone(where).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(where).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return (high + timedelta(microseconds=500_000)).replace(microsecond=0)
