@@ -14,7 +14,15 @@ from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, contents, merge, union
 from jupyter_flows.analysis.scopes import locals_of
 
-_LIFECYCLE = {"__init__", "__new__", "__init_subclass__", "__class_getitem__", "__set_name__", "__post_init__", "__del__"}
+_LIFECYCLE = {
+    "__init__",
+    "__new__",
+    "__init_subclass__",
+    "__class_getitem__",
+    "__set_name__",
+    "__post_init__",
+    "__del__",
+}
 _PROPERTIES = {"property", "cached_property", "setter", "getter"}
 
 
@@ -132,7 +140,7 @@ class Expressions:
             return EMPTY
         if node.lineno and not self.ledger.through:
             self.ledger.line = node.lineno
-        method = getattr(self, f"on_{type(node).__name__}", None)
+        method = getattr(self, f"_on_{type(node).__name__.lower()}", None)
         if method is not None:
             value: Value = method(node)
             return value
@@ -141,15 +149,15 @@ class Expressions:
                 self.evaluate(child)
         return EMPTY
 
-    def on_Name(self, node: ast.Name) -> Value:
+    def _on_name(self, node: ast.Name) -> Value:
         return self.load(node.id)
 
-    def on_Constant(self, node: ast.Constant) -> Value:
+    def _on_constant(self, node: ast.Constant) -> Value:
         if isinstance(node.value, str):
             return frozenset({Obj("str", const=node.value)})
         return EMPTY
 
-    def on_JoinedStr(self, node: ast.JoinedStr) -> Value:
+    def _on_joinedstr(self, node: ast.JoinedStr) -> Value:
         pieces: list[str | None] = []
         for part in node.values:
             if isinstance(part, ast.Constant):
@@ -166,28 +174,28 @@ class Expressions:
             return frozenset({Obj("str")})
         return frozenset({Obj("str", const="".join(piece or "" for piece in pieces))})
 
-    on_TemplateStr = on_JoinedStr
+    _on_templatestr = _on_joinedstr
 
-    def on_NamedExpr(self, node: ast.NamedExpr) -> Value:
+    def _on_namedexpr(self, node: ast.NamedExpr) -> Value:
         value = self.evaluate(node.value)
         self.store(node.target.id, value, "assigned")
         return value
 
-    def on_Lambda(self, node: ast.Lambda) -> Value:
+    def _on_lambda(self, node: ast.Lambda) -> Value:
         return self.define(node)
 
-    def on_Call(self, node: ast.Call) -> Value:
+    def _on_call(self, node: ast.Call) -> Value:
         return self.call(node)
 
-    def on_Await(self, node: ast.Await) -> Value:
+    def _on_await(self, node: ast.Await) -> Value:
         value = self.evaluate(node.value)
         return value | self.consume(value)
 
-    def on_Starred(self, node: ast.Starred) -> Value:
+    def _on_starred(self, node: ast.Starred) -> Value:
         value = self.evaluate(node.value)
         return self.iterate(value)
 
-    def on_IfExp(self, node: ast.IfExp) -> Value:
+    def _on_ifexp(self, node: ast.IfExp) -> Value:
         self.evaluate(node.test)
         before = self.snapshot()
         left = self.evaluate(node.body)
@@ -197,7 +205,7 @@ class Expressions:
         self.join(after)
         return left | right
 
-    def on_BoolOp(self, node: ast.BoolOp) -> Value:
+    def _on_boolop(self, node: ast.BoolOp) -> Value:
         values = [self.evaluate(node.values[0])]
         for other in node.values[1:]:
             before = self.snapshot()
@@ -206,7 +214,7 @@ class Expressions:
         self.operate(union(values))
         return union(values)
 
-    def on_BinOp(self, node: ast.BinOp) -> Value:
+    def _on_binop(self, node: ast.BinOp) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         both = left | right
         result = self.operate(both)
@@ -224,7 +232,7 @@ class Expressions:
             fresh.parts |= obj.parts
         return result | {fresh}
 
-    def on_UnaryOp(self, node: ast.UnaryOp) -> Value:
+    def _on_unaryop(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
         result = self.operate(value)
         kinds = {obj.kind for obj in value}
@@ -232,7 +240,7 @@ class Expressions:
             return EMPTY
         return result | {Obj("pandas" if "pandas" in kinds else "unknown")}
 
-    def on_Compare(self, node: ast.Compare) -> Value:
+    def _on_compare(self, node: ast.Compare) -> Value:
         left = self.evaluate(node.left)
         values = [left]
         for operator, other in zip(node.ops, node.comparators, strict=True):
@@ -247,16 +255,16 @@ class Expressions:
         kinds = {obj.kind for obj in both}
         return frozenset({Obj("pandas" if "pandas" in kinds else "mask")}) if kinds - {"str"} else EMPTY
 
-    def on_Tuple(self, node: ast.Tuple) -> Value:
+    def _on_tuple(self, node: ast.Tuple) -> Value:
         return self.display("tuple", node.elts)
 
-    def on_List(self, node: ast.List) -> Value:
+    def _on_list(self, node: ast.List) -> Value:
         return self.display("list", node.elts)
 
-    def on_Set(self, node: ast.Set) -> Value:
+    def _on_set(self, node: ast.Set) -> Value:
         return self.display("set", node.elts)
 
-    def on_Dict(self, node: ast.Dict) -> Value:
+    def _on_dict(self, node: ast.Dict) -> Value:
         made = Obj("dict")
         for key, item in zip(node.keys, node.values, strict=True):
             self.evaluate(key)
@@ -271,12 +279,12 @@ class Expressions:
             made.parts |= self.evaluate(element)
         return frozenset({made})
 
-    def on_Slice(self, node: ast.Slice) -> Value:
+    def _on_slice(self, node: ast.Slice) -> Value:
         for part in (node.lower, node.upper, node.step):
             self.evaluate(part)
         return EMPTY
 
-    def on_Subscript(self, node: ast.Subscript) -> Value:
+    def _on_subscript(self, node: ast.Subscript) -> Value:
         container = self.evaluate(node.value)
         index = self.evaluate(node.slice)
         found = self.read_namespace_item(container, node.slice)
@@ -298,7 +306,9 @@ class Expressions:
         if obj.kind == "accessor":
             return union([self.item_of(inner, key, index) for inner in obj.viewed]) if obj.viewed else EMPTY
         keys = key.elts if isinstance(key, ast.Tuple) else [key]
-        picks_many = any(isinstance(part, (ast.Compare, ast.BoolOp, ast.BinOp, ast.List, ast.ListComp)) for part in keys)
+        picks_many = any(
+            isinstance(part, (ast.Compare, ast.BoolOp, ast.BinOp, ast.List, ast.ListComp)) for part in keys
+        )
         picks_many |= any(isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Invert) for part in keys)
         picks_many |= any(inner.kind in {"mask", "pandas", "list"} for inner in index)
         slices = any(isinstance(part, ast.Slice) for part in keys)
@@ -314,7 +324,7 @@ class Expressions:
             return frozenset({_copy_of(obj)})
         return contents(one)
 
-    def on_Attribute(self, node: ast.Attribute) -> Value:
+    def _on_attribute(self, node: ast.Attribute) -> Value:
         container = self.evaluate(node.value)
         return self.attribute_of(container, node.attr)
 
@@ -440,16 +450,16 @@ class Expressions:
             path.const = f"{texts[0]}/{texts[1]}"
         return path
 
-    def on_ListComp(self, node: ast.ListComp) -> Value:
+    def _on_listcomp(self, node: ast.ListComp) -> Value:
         return self._comprehension("list", node.generators, [node.elt])
 
-    def on_SetComp(self, node: ast.SetComp) -> Value:
+    def _on_setcomp(self, node: ast.SetComp) -> Value:
         return self._comprehension("set", node.generators, [node.elt])
 
-    def on_DictComp(self, node: ast.DictComp) -> Value:
+    def _on_dictcomp(self, node: ast.DictComp) -> Value:
         return self._comprehension("dict", node.generators, [node.key, node.value])
 
-    def on_GeneratorExp(self, node: ast.GeneratorExp) -> Value:
+    def _on_generatorexp(self, node: ast.GeneratorExp) -> Value:
         first = self.evaluate(node.generators[0].iter)
         made = Obj("lazy")
         made.parts |= first
@@ -461,13 +471,17 @@ class Expressions:
         made.thunk = run
         return frozenset({made})
 
-    def _comprehension(self, kind: str, generators: list[ast.comprehension], elements: list[ast.expr]) -> Value:
+    def _comprehension(
+        self, kind: str, generators: list[ast.comprehension], elements: list[ast.expr]
+    ) -> Value:
         first = self.evaluate(generators[0].iter)
         made = Obj(kind)
         made.parts |= self._clauses(generators, elements, first=first)
         return frozenset({made})
 
-    def _clauses(self, generators: list[ast.comprehension], elements: list[ast.expr], *, first: Value) -> Value:
+    def _clauses(
+        self, generators: list[ast.comprehension], elements: list[ast.expr], *, first: Value
+    ) -> Value:
         inner = Frame("comprehension", self.frame)
         for generator in generators:
             inner.locals.update(_names_in(generator.target))
@@ -487,7 +501,9 @@ class Expressions:
             frame.variables[target.id] = Binding((), value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for element in target.elts:
-                self._bind_local(frame, element, contents(value) | {o for o in value if o.kind in {"function", "unknown"}})
+                self._bind_local(
+                    frame, element, contents(value) | {o for o in value if o.kind in {"function", "unknown"}}
+                )
         elif isinstance(target, ast.Starred):
             self._bind_local(frame, target.value, value)
         else:
@@ -579,7 +595,9 @@ def _copy_of(obj: Obj) -> Obj:
 
 
 def _names_in(target: ast.expr) -> set[str]:
-    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {
+        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 __all__ = ["Expressions", "constant_text", "locals_of", "lookup", "methods", "special_methods"]

@@ -16,6 +16,7 @@ from jupyter_flows.analysis.knowledge import (
     ARGUMENT_MUTATORS,
     CONTAINERS,
     FRESH,
+    HOLDING,
     IMMUTABLE_RESULTS,
     KEEPERS,
     LAZY,
@@ -36,8 +37,29 @@ from jupyter_flows.analysis.syntax import parse
 
 MAX_CALLS = 1500
 """Calls followed in one cell, so that a tangle of functions cannot take minutes; told on the cell."""
-_ELEMENTS = {"get", "pop", "popitem", "setdefault", "values", "popleft", "__getitem__", "get_nowait", "next", "peek", "top"}
-_PATH_RESULTS = {"joinpath", "with_suffix", "with_name", "resolve", "absolute", "expanduser", "relative_to", "parent"}
+_ELEMENTS = {
+    "get",
+    "pop",
+    "popitem",
+    "setdefault",
+    "values",
+    "popleft",
+    "__getitem__",
+    "get_nowait",
+    "next",
+    "peek",
+    "top",
+}
+_PATH_RESULTS = {
+    "joinpath",
+    "with_suffix",
+    "with_name",
+    "resolve",
+    "absolute",
+    "expanduser",
+    "relative_to",
+    "parent",
+}
 _NAMESPACE_PURE = {"keys", "__contains__"}
 
 
@@ -105,7 +127,14 @@ class Calls(Magics):
         return union(results)
 
     def _call_on(
-        self, obj: Obj, function: ast.Attribute, arguments: list[Value], keywords: dict[str, Value], node: ast.Call, *, is_bare: bool
+        self,
+        obj: Obj,
+        function: ast.Attribute,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call,
+        *,
+        is_bare: bool,
     ) -> Value:
         name = function.attr
         if obj.kind in {"module", "member"}:
@@ -115,7 +144,11 @@ class Calls(Magics):
             return self._call_one(member, arguments, keywords, node, is_bare=is_bare)
         if obj.kind == "builtin" and obj.qual in CONTAINERS | {"str", "object"} and arguments:
             if name in MUTATORS:
-                self.ledger.change(arguments[0], f"{obj.qual}.{name}()", label=self.root_label(node.args[0]) if node.args else None)
+                self.ledger.change(
+                    arguments[0],
+                    f"{obj.qual}.{name}()",
+                    label=self.root_label(node.args[0]) if node.args else None,
+                )
             return union(arguments) | contents(union(arguments))
         found = self.attribute_of(frozenset({obj}), name) if self._has_own(obj, name) else EMPTY
         if found:
@@ -130,10 +163,18 @@ class Calls(Magics):
             return any(lookup(base, name) for base in obj.bases)
         if name in obj.attrs:
             return True
-        return (obj.cls is not None and bool(lookup(obj.cls, name))) or (obj.kind == "class" and bool(lookup(obj, name)))
+        return (obj.cls is not None and bool(lookup(obj.cls, name))) or (
+            obj.kind == "class" and bool(lookup(obj, name))
+        )
 
     def _call_one(
-        self, callee: Obj, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None, *, is_bare: bool
+        self,
+        callee: Obj,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call | None,
+        *,
+        is_bare: bool,
     ) -> Value:
         if callee.kind == "function":
             return self.apply(callee, arguments, keywords)
@@ -167,7 +208,12 @@ class Calls(Magics):
         assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         if self.active.count(function) > 1:
             return EMPTY
-        key = (function, tuple(arguments), tuple(sorted(keywords.items(), key=lambda item: item[0])), len(self.ledger.writes))
+        key = (
+            function,
+            tuple(arguments),
+            tuple(sorted(keywords.items(), key=lambda item: item[0])),
+            len(self.ledger.writes),
+        )
         known = self.memo.get(key)
         if known is not None:
             return known
@@ -207,7 +253,12 @@ class Calls(Magics):
         return result
 
     def _bind_parameters(
-        self, frame: Frame, function: Obj, node: FunctionNode, arguments: list[Value], keywords: dict[str, Value]
+        self,
+        frame: Frame,
+        function: Obj,
+        node: FunctionNode,
+        arguments: list[Value],
+        keywords: dict[str, Value],
     ) -> None:
         from jupyter_flows.analysis.objects import Binding
 
@@ -269,7 +320,11 @@ class Calls(Magics):
             if constructor:
                 has_constructor = has_constructor or name != "__post_init__"
                 given = [frozenset({cls})] if name == "__new__" else [one]
-                self.invoke(constructor, [*given, *(arguments if name != "__post_init__" else [])], keywords if name != "__post_init__" else {})
+                self.invoke(
+                    constructor,
+                    [*given, *(arguments if name != "__post_init__" else [])],
+                    keywords if name != "__post_init__" else {},
+                )
         if not has_constructor:
             made.parts |= union([EMPTY, *arguments, *keywords.values()])
             self._hand_over(arguments, keywords)
@@ -277,13 +332,18 @@ class Calls(Magics):
 
     # -- handing things to code that cannot be seen -----------------------------------------------------------
 
-    def _hand_over(self, arguments: Iterable[Value], keywords: dict[str, Value], *, elements: Value = EMPTY) -> Value:
+    def _hand_over(
+        self, arguments: Iterable[Value], keywords: dict[str, Value], *, elements: Value = EMPTY
+    ) -> Value:
         """Let unseen code have *arguments*: callables run, lazy values are consumed."""
         results: list[Value] = [EMPTY]
         values = [*arguments, *keywords.values()]
         for value in values:
             for obj in closure_of(value, depth=2):
-                if obj.kind not in {"function", "bound", "instance", "lazy", "namespace"} or obj in self.escaped:
+                if (
+                    obj.kind not in {"function", "bound", "instance", "lazy", "namespace"}
+                    or obj in self.escaped
+                ):
                     continue
                 if obj.kind == "namespace":
                     self.opaque("hands out its namespace")
@@ -309,7 +369,13 @@ class Calls(Magics):
     # -- libraries --------------------------------------------------------------------------------------------
 
     def library_call(
-        self, callee: Obj, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None, *, is_bare: bool
+        self,
+        callee: Obj,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call | None,
+        *,
+        is_bare: bool,
     ) -> Value:
         """Judge a call of a function that an imported module has."""
         qual = callee.qual
@@ -331,17 +397,27 @@ class Calls(Magics):
         if name in {"read_sql", "read_sql_query", "to_sql", "read_sql_table"} and len(arguments) > 1:
             self.ledger.change(arguments[1], f"{name}()")
         top = qual.rpartition(".")[0]
-        has_state = name in SETTERS or any(name.startswith(prefix) for prefix in SETTERS if prefix.endswith("_") or len(prefix) > 5)
-        if has_state and package not in {"warnings", "random", "asyncio"} and not top.startswith("matplotlib.pyplot"):
+        has_state = name in SETTERS or any(
+            name.startswith(prefix) for prefix in SETTERS if prefix.endswith("_") or len(prefix) > 5
+        )
+        if (
+            has_state
+            and package not in {"warnings", "random", "asyncio"}
+            and not top.startswith("matplotlib.pyplot")
+        ):
             module = self.ledger.modules.get(top) or self.ledger.modules.get(package) or callee
-            self.ledger.change(frozenset({module}), f"{name}()", label=self.root_label(node) if node is not None else None)
+            self.ledger.change(
+                frozenset({module}), f"{name}()", label=self.root_label(node) if node is not None else None
+            )
         if is_bare and package not in WELL_KNOWN and name != "display":
             labels = node.args if node is not None else []
             for value, argument in zip(arguments, labels, strict=False):
                 self.ledger.change(value, f"given to {name}()", label=self.root_label(argument))
         return self._library_result(qual, name, package, arguments, keywords) | union(results)
 
-    def _library_result(self, qual: str, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    def _library_result(
+        self, qual: str, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value:
         everything = union([EMPTY, *arguments, *keywords.values()])
         if qual in {"os.path.join", "posixpath.join"} and arguments:
             texts = [constant_text(value) for value in arguments]
@@ -372,7 +448,9 @@ class Calls(Magics):
             if name == "copy":
                 copied.parts |= contents(everything)
             return frozenset({copied})
-        if package in {"pandas", "geopandas", "polars"} and name in PANDAS_RETURNS | {"load_dataset"} or qual == "seaborn.load_dataset":
+        if (
+            package in {"pandas", "geopandas", "polars"} and name in PANDAS_RETURNS | {"load_dataset"}
+        ) or qual == "seaborn.load_dataset":
             return frozenset({Obj("pandas")})
         if name in VIEW_FUNCTIONS and arguments and package in {"numpy", "torch", "tensorflow"}:
             made = Obj("view")
@@ -392,28 +470,45 @@ class Calls(Magics):
     def _is_callable(self, obj: Obj) -> bool:
         return obj.kind in {"function", "bound"}
 
-    def _change_arguments(self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None) -> None:
+    def _change_arguments(
+        self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None
+    ) -> None:
         positions: Iterable[int] = ARGUMENT_MUTATORS.get(name, ())
         if name.endswith("_") and not name.startswith("_"):
             positions = range(len(arguments))
         for position in positions:
             if position < len(arguments):
-                label = self.root_label(node.args[position]) if node is not None and position < len(node.args) else None
+                label = (
+                    self.root_label(node.args[position])
+                    if node is not None and position < len(node.args)
+                    else None
+                )
                 self.ledger.change(arguments[position], f"{name}()", label=label)
-                held = union([EMPTY, *(value for number, value in enumerate(arguments) if number != position)])
+                held = union(
+                    [EMPTY, *(value for number, value in enumerate(arguments) if number != position)]
+                )
                 for obj in arguments[position]:
                     obj.parts |= held
         for key, value in keywords.items():
             if key in WRITTEN_KEYWORDS:
                 label = None
                 if node is not None:
-                    label = next((self.root_label(word.value) for word in node.keywords if word.arg == key), None)
+                    label = next(
+                        (self.root_label(word.value) for word in node.keywords if word.arg == key), None
+                    )
                 self.ledger.change(value, f"{key}= of {name}()", label=label)
 
     # -- methods ----------------------------------------------------------------------------------------------
 
     def method(
-        self, obj: Obj, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call, *, is_bare: bool
+        self,
+        obj: Obj,
+        name: str,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call,
+        *,
+        is_bare: bool,
     ) -> Value:
         """Judge a method call on an object whose class is not of this notebook."""
         one = frozenset({obj})
@@ -438,9 +533,17 @@ class Calls(Magics):
             return frozenset({self.open_file(one, arguments[0] if arguments else EMPTY)})
         if obj.kind == "pandas" and name in {"plot", "hist", "boxplot"}:
             self.frame_plot(keywords)
-        if name == "sample" and "random_state" not in keywords and obj.kind in {"pandas", "unknown", "parameter"}:
+        if (
+            name == "sample"
+            and "random_state" not in keywords
+            and obj.kind in {"pandas", "unknown", "parameter"}
+        ):
             self._random("rng:numpy", "sample")
-        if "sklearn." in obj.qual and name.startswith("fit") and obj.qual.rpartition(".")[2] in _random_estimators():
+        if (
+            "sklearn." in obj.qual
+            and name.startswith("fit")
+            and obj.qual.rpartition(".")[2] in _random_estimators()
+        ):
             self._random("rng:numpy", name)
         if name in {"query", "eval"}:
             for value in arguments:
@@ -452,7 +555,11 @@ class Calls(Magics):
                 if text is not None and obj.qual.startswith("duckdb"):
                     self.sql_names(text)
         changes = self._changes(obj, name, keywords, node, is_bare=is_bare)
-        callables = [value for value in (*arguments, *keywords.values()) if any(self._is_callable(inner) for inner in value)]
+        callables = [
+            value
+            for value in (*arguments, *keywords.values())
+            if any(self._is_callable(inner) for inner in value)
+        ]
         elements = EMPTY
         if callables and obj.kind != "pandas":
             elements = contents(one)
@@ -462,7 +569,8 @@ class Calls(Magics):
         label = self.root_label(node.func)
         if changes:
             self.ledger.change(one, f".{name}()", label=label)
-            obj.parts |= everything
+            if name in HOLDING or name.startswith(("add_", "append_", "insert_", "register_")):
+                obj.parts |= everything
             if name in {"extend", "update", "extendleft"}:
                 obj.parts |= contents(everything)
             if obj.kind == "file" and obj.qual == "written":
@@ -472,7 +580,9 @@ class Calls(Magics):
             self.ledger.change(one, f".{name}()", label=label)
         return self._method_result(obj, name, everything, is_changed=changes) | union(results)
 
-    def _changes(self, obj: Obj, name: str, keywords: dict[str, Value], node: ast.Call, *, is_bare: bool) -> bool:
+    def _changes(
+        self, obj: Obj, name: str, keywords: dict[str, Value], node: ast.Call, *, is_bare: bool
+    ) -> bool:
         """Whether a method changes its object."""
         for keyword in node.keywords:
             if keyword.arg == "inplace":
@@ -484,13 +594,22 @@ class Calls(Magics):
             return True
         if obj.kind in {"builtin", "function", "path", "mask", "tuple"}:
             return False
-        if name in {"plot", "hist", "scatter"} and obj.kind == "unknown" and not is_bare and not self._looks_like_axes(obj):
+        if (
+            name in {"plot", "hist", "scatter"}
+            and obj.kind == "unknown"
+            and not is_bare
+            and not self._looks_like_axes(obj)
+        ):
             return False
         if name in MUTATORS or name.startswith(MUTATOR_PREFIXES):
             return True
         if obj.kind in {"list", "dict", "set"}:
             return False
-        return is_bare and name not in FRESH and not name.startswith(("to_", "is_", "get_", "has_", "print", "as_", "plot_", "display"))
+        return (
+            is_bare
+            and name not in FRESH
+            and not name.startswith(("to_", "is_", "get_", "has_", "print", "as_", "plot_", "display"))
+        )
 
     def _looks_like_axes(self, obj: Obj) -> bool:
         return any(name.startswith(("ax", "fig")) for name in obj.names)
@@ -498,7 +617,10 @@ class Calls(Magics):
     def _method_result(self, obj: Obj, name: str, everything: Value, *, is_changed: bool) -> Value:
         one = frozenset({obj})
         if obj.kind == "pandas":
-            if name in {"groupby", "rolling", "resample", "items", "iterrows", "itertuples", "query", "pop"} or name in FRESH:
+            if (
+                name in {"groupby", "rolling", "resample", "items", "iterrows", "itertuples", "query", "pop"}
+                or name in FRESH
+            ):
                 return frozenset({Obj("pandas")})
             return frozenset({Obj("str" if name == "to_string" else "pandas")})
         if name in _ELEMENTS:
@@ -540,7 +662,9 @@ class Calls(Magics):
         self.opaque("looks names up in its own namespace")
         return frozenset({Obj()})
 
-    def _namespace_method(self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
+    def _namespace_method(
+        self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call
+    ) -> Value:
         key = constant_text(arguments[0]) if arguments else None
         if name in {"get", "__getitem__"} and key is not None:
             return self.ledger.read_name(key, quiet=True) | union([EMPTY, *arguments[1:]])
@@ -559,7 +683,9 @@ class Calls(Magics):
                     self.ledger.bind_name(str(item), arguments[0], "assigned through the namespace")
                 return EMPTY
         if name in _NAMESPACE_PURE:
-            self.ledger.warn("looks at the names of its namespace: which there are depends on all cells above")
+            self.ledger.warn(
+                "looks at the names of its namespace: which there are depends on all cells above"
+            )
             self.ledger.read_everything()
             return EMPTY
         self.opaque("works on its own namespace")
@@ -568,7 +694,13 @@ class Calls(Magics):
     # -- builtins -------------------------------------------------------------------------------------------------
 
     def builtin_call(
-        self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None, *, is_bare: bool
+        self,
+        name: str,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call | None,
+        *,
+        is_bare: bool,
     ) -> Value:
         """Judge a call of a builtin."""
         first = arguments[0] if arguments else EMPTY
@@ -585,7 +717,9 @@ class Calls(Magics):
         if name in {"zip", "enumerate", "iter", "reversed"}:
             made = Obj("lazy")
             for value in arguments:
-                made.parts |= contents(value) | self.consume(value) | {obj for obj in value if obj.thunk is not None}
+                made.parts |= (
+                    contents(value) | self.consume(value) | {obj for obj in value if obj.thunk is not None}
+                )
                 made.viewed |= {obj for obj in value if obj.kind in {"lazy", "file", "iterator"}}
             self.operate(everything)
             return frozenset({made})
@@ -612,7 +746,9 @@ class Calls(Magics):
             if any(obj.kind == "pandas" for obj in everything) and name in {"print", "display"}:
                 self.ledger.read_channel("option:pandas")
             if name == "type":
-                return frozenset(obj.cls for obj in first if obj.cls is not None) or frozenset({Obj("builtin", "type")})
+                return frozenset(obj.cls for obj in first if obj.cls is not None) or frozenset(
+                    {Obj("builtin", "type")}
+                )
             if any(obj.kind == "namespace" for obj in everything):
                 self.ledger.warn("shows its namespace: which names there are depends on all cells above")
             return frozenset({Obj("str")}) if name in {"str", "repr", "format", "ascii"} else EMPTY
@@ -634,7 +770,13 @@ class Calls(Magics):
         return self.invoke(functions, elements, {}) | given
 
     def _special_builtin(
-        self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call | None, *, label: str | None
+        self,
+        name: str,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        node: ast.Call | None,
+        *,
+        label: str | None,
     ) -> Value | None:
         """Judge builtins that reach into names, attributes and files."""
         first = arguments[0] if arguments else EMPTY
@@ -652,7 +794,9 @@ class Calls(Magics):
         if name in {"exec", "eval"}:
             return self._run_text(name, arguments, keywords)
         if name == "dir" and not arguments:
-            self.ledger.warn("looks at the names of its namespace: which there are depends on all cells above")
+            self.ledger.warn(
+                "looks at the names of its namespace: which there are depends on all cells above"
+            )
             self.ledger.read_everything()
             return EMPTY
         if name == "input":
@@ -696,7 +840,9 @@ class Calls(Magics):
 
     def _super(self) -> Value:
         frame: Frame | None = self.frame
-        while frame is not None and (frame.kind != "function" or frame.function is None or frame.function.cls is None):
+        while frame is not None and (
+            frame.kind != "function" or frame.function is None or frame.function.cls is None
+        ):
             frame = frame.parent
         if frame is None or frame.function is None or frame.function.cls is None:
             return frozenset({Obj()})

@@ -31,7 +31,18 @@ from jupyter_flows.analysis.objects import Obj, Value
 _SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
 _NOT_DRAWS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator", "SeedSequence", "get_state", "getstate",
               "PCG64", "MT19937", "mtrand", "bit_generator"}  # fmt: skip
-_TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "rand_like", "randn_like", "dropout"}
+_TORCH_DRAWS = {
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "rand_like",
+    "randn_like",
+    "dropout",
+}
 _UNKNOWN_FILE = "file:?"
 
 
@@ -44,7 +55,9 @@ class Channels(Expressions):
 
     # -- calls of library functions ----------------------------------------------------------------
 
-    def library_effects(self, qual: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> None:
+    def library_effects(
+        self, qual: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call
+    ) -> None:
         """Note what calling *qual* does to hidden state."""
         top, _, last = qual.rpartition(".")
         package = qual.split(".", 1)[0]
@@ -54,13 +67,20 @@ class Channels(Expressions):
         elif top == "random" and last not in _NOT_DRAWS:
             self._random("rng:random", last)
         elif package == "torch":
-            if last in _SEEDS or last in _TORCH_DRAWS or (qual.startswith("torch.nn.") and last[:1].isupper()) or ".init." in qual:
+            if (
+                last in _SEEDS
+                or last in _TORCH_DRAWS
+                or (qual.startswith("torch.nn.") and last[:1].isupper())
+                or ".init." in qual
+            ):
                 self._random("rng:torch", last)
-        elif package in {"tensorflow", "keras"} and (".random" in qual or last in _SEEDS or ".layers." in qual):
+        elif package in {"tensorflow", "keras"} and (
+            ".random" in qual or last in _SEEDS or ".layers." in qual
+        ):
             self._random("rng:tensorflow", last)
-        elif package == "sklearn" and last in SKLEARN_RANDOM and "random_state" not in keywords:
-            self._random("rng:numpy", last)
-        elif package == "scipy" and last == "rvs" and "random_state" not in keywords:
+        elif (package == "sklearn" and last in SKLEARN_RANDOM and "random_state" not in keywords) or (
+            package == "scipy" and last == "rvs" and "random_state" not in keywords
+        ):
             self._random("rng:numpy", last)
         elif package == "warnings":
             self._warning_filters(last)
@@ -78,7 +98,11 @@ class Channels(Expressions):
             self.external_program()
         elif qual.startswith("matplotlib.pyplot."):
             self._pyplot(last)
-        elif qual.startswith("matplotlib.style.") or qual in {"matplotlib.rc", "matplotlib.rcdefaults", "matplotlib.use"}:
+        elif qual.startswith("matplotlib.style.") or qual in {
+            "matplotlib.rc",
+            "matplotlib.rcdefaults",
+            "matplotlib.use",
+        }:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
         elif package == "seaborn":
             self._seaborn(last, keywords)
@@ -101,7 +125,9 @@ class Channels(Expressions):
     def _warning_filters(self, name: str) -> None:
         if name in {"filterwarnings", "simplefilter", "resetwarnings"}:
             self.ledger.write_channel("warnings", "filter of warnings set", keeps_earlier=True)
-            self.ledger.warn("changes the filter of warnings: whatever later cells warn about passes through it (warnings)")
+            self.ledger.warn(
+                "changes the filter of warnings: whatever later cells warn about passes through it (warnings)"
+            )
         elif name in {"warn", "warn_explicit", "catch_warnings"}:
             self.ledger.read_channel("warnings")
 
@@ -117,12 +143,18 @@ class Channels(Expressions):
     def write_environment(self, key: str | None) -> None:
         """Note a variable of the environment that is set; None if its name is not known."""
         self.ledger.write_channel(f"env:{key or '*'}", "environment variable set", keeps_earlier=key is None)
-        self.ledger.warn("changes the environment: libraries and programs that later cells use may read it (env)")
+        self.ledger.warn(
+            "changes the environment: libraries and programs that later cells use may read it (env)"
+        )
 
     def read_environment(self, key: str | None) -> None:
         """Note a variable of the environment that is read; None if it may be any."""
         ledger = self.ledger
-        names = [f"env:{key}", "env:*"] if key is not None else [name for name in ledger.channels if name.startswith("env:")]
+        names = (
+            [f"env:{key}", "env:*"]
+            if key is not None
+            else [name for name in ledger.channels if name.startswith("env:")]
+        )
         for name in names:
             ledger.read_channel(name)
 
@@ -158,7 +190,16 @@ class Channels(Expressions):
             ledger.channels["mpl:figure"] = []
 
     def _seaborn(self, name: str, keywords: dict[str, Value]) -> None:
-        if name in {"set", "set_theme", "set_style", "set_palette", "set_context", "reset_defaults", "reset_orig", "set_color_codes"}:
+        if name in {
+            "set",
+            "set_theme",
+            "set_style",
+            "set_palette",
+            "set_context",
+            "reset_defaults",
+            "reset_orig",
+            "set_color_codes",
+        }:
             self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
         elif name.endswith("plot") or name in SEABORN_DRAWS or name.endswith("Grid"):
             self.ledger.read_channel("mpl:style")
@@ -173,44 +214,61 @@ class Channels(Expressions):
 
     # -- files ---------------------------------------------------------------------------------------
 
-    def _file_function(self, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]) -> None:
+    def _file_function(
+        self, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
+    ) -> None:
         first = arguments[0] if arguments else next(
             (keywords[key] for key in ("path", "file", "fname", "filepath_or_buffer", "io", "f") if key in keywords), frozenset()
         )  # fmt: skip
         if name in FILE_MOVERS and package in {"shutil", "os"} and len(arguments) > 1:
             self.read_file(arguments[0])
             self.write_file(arguments[1])
-        elif name in FILE_READERS and (package not in {"json", "pickle", "yaml", "csv"} or constant_text(first) is not None):
+        elif name in FILE_READERS and (
+            package not in {"json", "pickle", "yaml", "csv"} or constant_text(first) is not None
+        ):
             if name in {"walk", "listdir", "scandir", "glob", "iglob"} and not arguments:
                 first = frozenset({Obj("str", const="*")})
             if not any(obj.kind in {"file", "path"} and obj.const is None and obj.parts for obj in first):
-                self.read_file(first, is_listing=name in {"listdir", "scandir", "walk", "exists", "isfile", "isdir"})
+                self.read_file(
+                    first, is_listing=name in {"listdir", "scandir", "walk", "exists", "isfile", "isdir"}
+                )
         elif name in FILE_WRITERS and package not in {"json", "pickle", "yaml", "csv"}:
             target = arguments[1] if package in {"torch", "joblib"} and len(arguments) > 1 else first
             self.write_file(target)
         elif name == "dump" and package == "joblib" and len(arguments) > 1:
             self.write_file(arguments[1])
 
-    def method_files(self, name: str, receiver: Obj, arguments: list[Value], keywords: dict[str, Value]) -> None:
+    def method_files(
+        self, name: str, receiver: Obj, arguments: list[Value], keywords: dict[str, Value]
+    ) -> None:
         """Note files that a method reads or writes: ``df.to_csv(p)``, ``path.read_text()``."""
         if receiver.kind == "path":
             place = frozenset({receiver})
             if name in {"read_text", "read_bytes", "exists", "is_file", "is_dir", "stat"}:
                 self.read_file(place, is_listing=name not in {"read_text", "read_bytes"})
             elif name in {"iterdir", "glob", "rglob"}:
-                self.read_file(frozenset({Obj("str", const=f"{receiver.const}/*" if receiver.const else None)}))
+                self.read_file(
+                    frozenset({Obj("str", const=f"{receiver.const}/*" if receiver.const else None)})
+                )
             elif name in {"write_text", "write_bytes", "mkdir", "touch", "unlink", "rmdir"}:
                 self.write_file(place)
             elif name in {"rename", "replace"} and arguments:
                 self.read_file(place)
                 self.write_file(arguments[0])
             return
-        place = arguments[0] if arguments else next((keywords[key] for key in ("path", "path_or_buf", "fname", "file") if key in keywords), frozenset())
+        place = (
+            arguments[0]
+            if arguments
+            else next(
+                (keywords[key] for key in ("path", "path_or_buf", "fname", "file") if key in keywords),
+                frozenset(),
+            )
+        )
         if name in {"to_csv", "to_json", "to_html", "to_markdown", "to_latex"} and not place:
             return
-        if name in FILE_WRITERS and name not in {"save", "remove", "touch", "rmdir", "unlink"}:
-            self.write_file(place)
-        elif name == "save" and constant_text(place) is not None:
+        if (name in FILE_WRITERS and name not in {"save", "remove", "touch", "rmdir", "unlink"}) or (
+            name == "save" and constant_text(place) is not None
+        ):
             self.write_file(place)
 
     def open_file(self, place: Value, mode: Value) -> Obj:
@@ -259,7 +317,9 @@ class Channels(Expressions):
         path = _path(place)
         if path is not None and path.startswith(("http:", "https:", "s3:", "gs:")):
             return
-        if any(obj.kind == "file" for obj in place):
+        buffers = frozenset(obj for obj in place if obj.kind == "file" or obj.qual.startswith("io."))
+        if buffers:
+            self.ledger.change(buffers, "written to")
             return
         if path is None or not path.startswith("/"):
             self.ledger.read_channel("cwd")
@@ -267,7 +327,9 @@ class Channels(Expressions):
             if f"file:{folder}" in self.ledger.channels:
                 self.ledger.read_channel(f"file:{folder}")
         if path is None:
-            self.ledger.warn("writes a file whose name is only known when it runs: cells that read it may not be linked (file)")
+            self.ledger.warn(
+                "writes a file whose name is only known when it runs: cells that read it may not be linked (file)"
+            )
             self.ledger.write_channel(_UNKNOWN_FILE, "file written", keeps_earlier=True)
         else:
             self.ledger.write_channel(f"file:{path}", "file written")
@@ -289,7 +351,9 @@ class Channels(Expressions):
         """Note ``os.environ["K"]`` and ``Out[3]`` being read."""
         for obj in container:
             if obj.qual == "os.environ":
-                self.read_environment(key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None)
+                self.read_environment(
+                    key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+                )
             elif obj.qual == "Out" and obj.kind == "builtin":
                 number = key.value if isinstance(key, ast.Constant) and isinstance(key.value, int) else None
                 self.ledger.read_output(number, "Out")
@@ -303,7 +367,9 @@ class Channels(Expressions):
         is_hidden = False
         for obj in container:
             if obj.qual == "os.environ":
-                self.write_environment(key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None)
+                self.write_environment(
+                    key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+                )
                 is_hidden = True
             elif obj.qual.endswith("rcParams"):
                 self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)

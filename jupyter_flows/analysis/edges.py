@@ -129,7 +129,9 @@ def _shows_output(parsed: Parsed, source: str) -> bool:
     if parsed.tree is None or not parsed.tree.body or source.rstrip().endswith(";"):
         return False
     last = parsed.tree.body[-1]
-    return isinstance(last, ast.Expr) and not (isinstance(last.value, ast.Constant) and last.value.value is None)
+    return isinstance(last, ast.Expr) and not (
+        isinstance(last.value, ast.Constant) and last.value.value is None
+    )
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:
@@ -203,7 +205,15 @@ def _declared_edges(infos: list[CellInfo]) -> list[CellEdge]:
             if upstream is None or upstream.index == info.index:
                 continue
             reason = f"cell {info.index} says --after {name}"
-            edges.append(CellEdge(source_index=upstream.index, target_index=info.index, names=(), kind="declared", reason=reason))
+            edges.append(
+                CellEdge(
+                    source_index=upstream.index,
+                    target_index=info.index,
+                    names=(),
+                    kind="declared",
+                    reason=reason,
+                )
+            )
     return edges
 
 
@@ -249,7 +259,9 @@ def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo,
     if way is not None:
         names = " → ".join(analysis.cell(index).name for index in (*way, cell.index))
         cells = ", ".join(str(index) for index in sorted(set(way)))
-        raise FlowCycle(f"{where}: --after {name} makes a cycle of the cells {cells}: {names}; drop one of these edges")
+        raise FlowCycle(
+            f"{where}: --after {name} makes a cycle of the cells {cells}: {names}; drop one of these edges"
+        )
     if upstream.index > cell.index:
         raise InvalidFlow(
             f"{where}: --after {name} names cell {upstream.index}, which stands below it; "

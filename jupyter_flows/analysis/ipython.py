@@ -15,16 +15,24 @@ from jupyter_flows.analysis.objects import EMPTY, Obj, Value
 from jupyter_flows.analysis.syntax import parse
 
 _DISPLAY_MAGICS = frozenset({"html", "HTML", "javascript", "js", "latex", "markdown", "svg", "SVG"})
-_PROCESS_MAGICS = frozenset({"bash", "sh", "script", "perl", "ruby", "python", "python2", "python3", "pypy", "cmd", "!", "sx", "system"})
-_QUIET_LINES = frozenset("""
-alias alias_magic autoawait autocall automagic bookmark cls clear color colors colours config dhist dirs doctest_mode
-edit gui hist history killbgscripts load load_ext logoff logon logstart logstate logstop ls lsmagic ll lf lk ldir lx
-magic man matplotlib mkdir more notebook page pastebin pdb pdef pdoc pfile pinfo pinfo2 pip conda mamba micromamba uv
-popd precision profile psearch psource pushd pwd pycat qtconsole quickref rehashx reload_ext rm rmdir save sc subshell
-tb unalias unload_ext who who_ls whos xmode autoreload connect_info env set_env cd cp cat mv watermark flow task
-aimport code_wrap timeit time prun memit mprun lprun xdel reset reset_selective store run pylab debug system sx
-macro recall rerun rep px autopx parallel sql R Rpush Rpull
-""".split())  # fmt: skip
+_PROCESS_MAGICS = frozenset(
+    {
+        "bash",
+        "sh",
+        "script",
+        "perl",
+        "ruby",
+        "python",
+        "python2",
+        "python3",
+        "pypy",
+        "cmd",
+        "!",
+        "sx",
+        "system",
+    }
+)
+_QUIET_LINES = frozenset(["alias", "alias_magic", "autoawait", "autocall", "automagic", "bookmark", "cls", "clear", "color", "colors", "colours", "config", "dhist", "dirs", "doctest_mode", "edit", "gui", "hist", "history", "killbgscripts", "load", "load_ext", "logoff", "logon", "logstart", "logstate", "logstop", "ls", "lsmagic", "ll", "lf", "lk", "ldir", "lx", "magic", "man", "matplotlib", "mkdir", "more", "notebook", "page", "pastebin", "pdb", "pdef", "pdoc", "pfile", "pinfo", "pinfo2", "pip", "conda", "mamba", "micromamba", "uv", "popd", "precision", "profile", "psearch", "psource", "pushd", "pwd", "pycat", "qtconsole", "quickref", "rehashx", "reload_ext", "rm", "rmdir", "save", "sc", "subshell", "tb", "unalias", "unload_ext", "who", "who_ls", "whos", "xmode", "autoreload", "connect_info", "env", "set_env", "cd", "cp", "cat", "mv", "watermark", "flow", "task", "aimport", "code_wrap", "timeit", "time", "prun", "memit", "mprun", "lprun", "xdel", "reset", "reset_selective", "store", "run", "pylab", "debug", "system", "sx", "macro", "recall", "rerun", "rep", "px", "autopx", "parallel", "sql", "R", "Rpush", "Rpull"])  # fmt: skip
 _INTERPOLATION = re.compile(r"(?<!\\)\$\$|\$\{?([^\W\d]\w*(?:\.[^\W\d]\w*)*)|\{([^{}]+)\}")
 
 
@@ -37,7 +45,9 @@ class Magics(Channels):
 
     def opaque(self, why: str) -> None:
         """Make the cell a barrier, and say why."""
-        self.ledger.warn(f"{why}: what it reads and writes cannot be seen, so it waits for all above and all below waits for it")
+        self.ledger.warn(
+            f"{why}: what it reads and writes cannot be seen, so it waits for all above and all below waits for it"
+        )
         self.ledger.read_everything()
         self.ledger.write_anything(why)
 
@@ -76,7 +86,11 @@ class Magics(Channels):
                         self.evaluate(tree.body[0].value)
 
     def _is_bound(self, name: str) -> bool:
-        return name in self.ledger.module.variables or name in self.frame.variables or bool(self.ledger.catch_all)
+        return (
+            name in self.ledger.module.variables
+            or name in self.frame.variables
+            or bool(self.ledger.catch_all)
+        )
 
     def _read_if_bound(self, name: str) -> None:
         if self._is_bound(name):
@@ -95,7 +109,10 @@ class Magics(Channels):
         for sign, path in re.findall(r"(>>?)\s*([^\s;&|<>]+)", command):
             self.write_file(frozenset({Obj("str", const=path)}))
             del sign
-        program, operands = words[0], [word for word in words[1:] if not word.startswith("-") and word not in {">", ">>", "|"}]
+        program, operands = (
+            words[0],
+            [word for word in words[1:] if not word.startswith("-") and word not in {">", ">>", "|"}],
+        )
         if program in {"pip", "pip3", "conda", "mamba", "uv"} and "install" in words:
             self.ledger.write_channel("pip", "package installed", keeps_earlier=True)
         elif program in {"cp", "mv"} and len(operands) > 1:
@@ -105,12 +122,30 @@ class Magics(Channels):
         elif program in {"rm", "touch", "mkdir", "tee", "rmdir"}:
             for operand in operands:
                 self.write_file(frozenset({Obj("str", const=operand)}))
-        elif program in {"cat", "head", "tail", "wc", "ls", "grep", "sort", "python", "python3", "unzip", "tar", "less", "sh", "bash", "diff"}:
+        elif program in {
+            "cat",
+            "head",
+            "tail",
+            "wc",
+            "ls",
+            "grep",
+            "sort",
+            "python",
+            "python3",
+            "unzip",
+            "tar",
+            "less",
+            "sh",
+            "bash",
+            "diff",
+        }:
             for operand in operands or ["."]:
                 self.read_file(frozenset({Obj("str", const=operand)}), is_listing=program == "ls")
         elif program in {"wget", "curl", "git", "kaggle", "gdown"}:
             outputs = re.findall(r"(?:-O|-o|--output|--output-document)[ =]?\s*([^\s-][^\s]*)", command)
-            names = outputs or [operand.rstrip("/").rsplit("/", 1)[-1] for operand in operands if "/" in operand]
+            names = outputs or [
+                operand.rstrip("/").rsplit("/", 1)[-1] for operand in operands if "/" in operand
+            ]
             for path in names:
                 self.write_file(frozenset({Obj("str", const=path.removesuffix(".git"))}))
 
@@ -142,7 +177,7 @@ class Magics(Channels):
         elif name in {"load_ext", "reload_ext"}:
             ledger.write_channel(f"ext:{line.strip()}", "extension loaded")
         elif name == "run":
-            self.opaque(f"runs {line.split()[0] if line.split() else 'a file'} with %run")
+            self.opaque(f"runs {line.split(maxsplit=1)[0] if line.split() else 'a file'} with %run")
         elif name == "pylab":
             ledger.warn("%pylab puts hundreds of names into the namespace")
             ledger.write_anything("names of numpy and pyplot brought in by %pylab")
@@ -202,7 +237,9 @@ class Magics(Channels):
             for target in re.findall(r"--(?:out|err|proc)[ =]+([^\W\d]\w*)", line):
                 ledger.bind_name(target, frozenset({Obj("str")}), f"assigned by %%{name}")
             self.external_program()
-            ledger.warn(f"%%{name} runs in a process of its own: the files that it reads and writes are not all seen")
+            ledger.warn(
+                f"%%{name} runs in a process of its own: the files that it reads and writes are not all seen"
+            )
             for command in body.splitlines():
                 self._shell_files(command.strip())
         elif name in {"writefile", "file"}:
@@ -215,7 +252,9 @@ class Magics(Channels):
             self._foreign(name, line, body)
             self._extension(name)
         elif name == "cython":
-            for defined in re.findall(r"^(?:cpdef|def|cdef)\s+(?:[\w\[\], ]+\s)?([^\W\d]\w*)\s*\(", body, re.MULTILINE):
+            for defined in re.findall(
+                r"^(?:cpdef|def|cdef)\s+(?:[\w\[\], ]+\s)?([^\W\d]\w*)\s*\(", body, re.MULTILINE
+            ):
                 ledger.bind_name(defined, frozenset({Obj("builtin", defined)}), "compiled by %%cython")
             ledger.warn("%%cython: the body is compiled, what it reads is not seen")
         else:
@@ -233,9 +272,11 @@ class Magics(Channels):
         for match in re.finditer(r":([^\W\d]\w*)|\{\{?\s*([^\W\d]\w*)\s*\}?\}|\$([^\W\d]\w*)", text):
             self._read_if_bound(match[1] or match[2] or match[3])
         self.sql_names(text)
-        outputs = re.findall(r"(?:-o|--output)[ =]+([\w,]+)", line) + re.findall(r"^\s*([^\W\d]\w*)\s*<<", text, re.MULTILINE)
+        outputs = re.findall(r"(?:-o|--output)[ =]+([\w,]+)", line) + re.findall(
+            r"^\s*([^\W\d]\w*)\s*<<", text, re.MULTILINE
+        )
         if name in {"bigquery", "spark"} and re.fullmatch(r"[^\W\d]\w*", (line.split() or [""])[0]):
-            outputs.append(line.split()[0])
+            outputs.append(line.split(maxsplit=1)[0])
         for variables in outputs:
             for variable in variables.split(","):
                 ledger.bind_name(variable, frozenset({Obj()}), f"assigned by %{name}")
@@ -246,7 +287,9 @@ class Magics(Channels):
         """Read the variables that a query mentions as tables."""
         for word in dict.fromkeys(re.findall(r"[^\W\d]\w*", text)):
             binding = self.ledger.module.variables.get(word)
-            if binding is not None and not all(obj.kind in {"module", "function", "class", "str"} for obj in binding.value):
+            if binding is not None and not all(
+                obj.kind in {"module", "function", "class", "str"} for obj in binding.value
+            ):
                 self.load(word)
 
 

@@ -39,7 +39,22 @@ setLevel addHandler removeHandler addFilter basicConfig seed setstate shuffle
 increment inc dec observe connect disconnect register unregister subscribe emit attach detach
 push load merge_from populate reset advance tick next
 """) - _words("join eval text text load merge_from")  # as often pure: str.join, df.eval, requests' .text
-MUTATOR_PREFIXES = ("set_", "add_", "remove_", "append_", "insert_", "update_", "register_", "delete_", "clear_")
+# Of those, methods that keep what they are given.
+HOLDING = _words("""
+append appendleft extend extendleft insert add update setdefault put put_nowait push register connect observe
+subscribe attach register_forward_hook add_module __setitem__ __setattr__ move_to_end set_params
+""")
+MUTATOR_PREFIXES = (
+    "set_",
+    "add_",
+    "remove_",
+    "append_",
+    "insert_",
+    "update_",
+    "register_",
+    "delete_",
+    "clear_",
+)
 
 # Of those, methods that frames, series and strings share by name and where they change nothing.
 PANDAS_MUTATORS = _words("insert update pop __setitem__ __delitem__")

@@ -100,12 +100,16 @@ class Ledger:
         for cell, write in writers.items():
             # Whoever changed the object since had it from this writer: that edge says it all.
             if not covered >> cell & 1:
-                self.need(cell, name, reason=f"cell {self.cell} {verb} `{name}`{self._where()}, {_said(write)}")
+                self.need(
+                    cell, name, reason=f"cell {self.cell} {verb} `{name}`{self._where()}, {_said(write)}"
+                )
         for label, change in changes:
             if covered >> change.cell & 1 or (label != name and above >> change.cell & 1):
                 continue
             through = "" if label == name else f" through `{name}`"
-            reason = f"cell {self.cell} reads `{label}`{through}{self._where()}, changed in cell {change.cell}"
+            reason = (
+                f"cell {self.cell} reads `{label}`{through}{self._where()}, changed in cell {change.cell}"
+            )
             self.need(change.cell, label, reason=f"{reason}, line {change.line}: {change.how}")
         return binding.value
 
@@ -133,7 +137,11 @@ class Ledger:
                 return EMPTY
             if self.catch_all:
                 for write in self.catch_all:
-                    self.need(write.cell, name, reason=f"cell {self.cell} reads `{name}`{self._where()}, {_said(write)}")
+                    self.need(
+                        write.cell,
+                        name,
+                        reason=f"cell {self.cell} reads `{name}`{self._where()}, {_said(write)}",
+                    )
                 self.reads.add(name)
                 return EMPTY
             if not quiet:
@@ -153,7 +161,12 @@ class Ledger:
             earlier = [write for write in self.outputs if write.cell != self.cell]
             if len(earlier) >= len(name):
                 write = earlier[-len(name)]
-                self.need(write.cell, name, kind="channel", reason=f"cell {self.cell} reads `{name}`: the output of cell {write.cell}")
+                self.need(
+                    write.cell,
+                    name,
+                    kind="channel",
+                    reason=f"cell {self.cell} reads `{name}`: the output of cell {write.cell}",
+                )
             self.reads.add(name)
             self.warn(f"reads `{name}`, the output history: it depends on the order in which cells are run")
             return True
@@ -166,7 +179,12 @@ class Ledger:
         """Follow ``Out[7]``; None stands for a number that is not known."""
         for write in self.outputs:
             if number in (None, write.cell):
-                self.need(write.cell, name, kind="channel", reason=f"cell {self.cell} reads the output of cell {write.cell}")
+                self.need(
+                    write.cell,
+                    name,
+                    kind="channel",
+                    reason=f"cell {self.cell} reads the output of cell {write.cell}",
+                )
         self.warn(f"reads `{name}`, the output history: it depends on the order in which cells are run")
 
     def bind_name(self, name: str, value: Value, how: str) -> None:
@@ -183,7 +201,9 @@ class Ledger:
     def delete_name(self, name: str) -> None:
         """Take a global name away."""
         self.not_before(self.name_readers.get(name, ()), name, "deletes")
-        self.module.variables[name] = Binding((Write(self.cell, self.line, "deleted"),), EMPTY, is_deleted=True)
+        self.module.variables[name] = Binding(
+            (Write(self.cell, self.line, "deleted"),), EMPTY, is_deleted=True
+        )
         self.deletes.add(name)
         self.writes.discard(name)
 
@@ -227,14 +247,19 @@ class Ledger:
     def read_channel(self, name: str) -> None:
         """Depend on whoever wrote the channel last."""
         for write in self.channels.get(name, ()):
-            self.need(write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}")
+            self.need(
+                write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}"
+            )
         self.channel_readers.setdefault(name, set()).add(self.cell)
 
     def write_channel(self, name: str, how: str, *, keeps_earlier: bool = False) -> None:
         """Write a hidden channel; *keeps_earlier* where readers see earlier writers too."""
         self.not_before(self.channel_readers.get(name, ()), name, "changes")
         earlier = self.channels.get(name, []) if keeps_earlier else []
-        self.channels[name] = [*(write for write in earlier if write.cell != self.cell), Write(self.cell, self.line, how)]
+        self.channels[name] = [
+            *(write for write in earlier if write.cell != self.cell),
+            Write(self.cell, self.line, how),
+        ]
 
     def update_channel(self, name: str, how: str) -> None:
         """Read and write a channel: a random draw, an append."""

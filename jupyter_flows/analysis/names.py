@@ -95,7 +95,7 @@ class Statements(Calls):
         for statement in body:
             if not self.ledger.through:
                 self.ledger.line = statement.lineno
-            method = getattr(self, f"do_{type(statement).__name__}", None)
+            method = getattr(self, f"_do_{type(statement).__name__.lower()}", None)
             if method is not None:
                 method(statement)
             else:
@@ -105,7 +105,7 @@ class Statements(Calls):
 
     # -- assignments ----------------------------------------------------------------------------------------
 
-    def do_Expr(self, node: ast.Expr) -> None:
+    def _do_expr(self, node: ast.Expr) -> None:
         outer, self.thrown_away = self.thrown_away, None
         inner = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(inner, ast.Call):
@@ -113,12 +113,12 @@ class Statements(Calls):
         self.evaluate(node.value)
         self.thrown_away = outer
 
-    def do_Assign(self, node: ast.Assign) -> None:
+    def _do_assign(self, node: ast.Assign) -> None:
         value = self.evaluate(node.value)
         for target in node.targets:
             self.assign(target, value, node.value)
 
-    def do_AnnAssign(self, node: ast.AnnAssign) -> None:
+    def _do_annassign(self, node: ast.AnnAssign) -> None:
         if self.frame.kind != "function":
             self.annotation(node.annotation)
         if node.value is not None:
@@ -126,7 +126,7 @@ class Statements(Calls):
         elif not isinstance(node.target, ast.Name):
             self.evaluate(node.target)
 
-    def do_AugAssign(self, node: ast.AugAssign) -> None:
+    def _do_augassign(self, node: ast.AugAssign) -> None:
         target = node.target
         if isinstance(target, ast.Name):
             old = self.load(target.id)
@@ -142,10 +142,12 @@ class Statements(Calls):
         self.evaluate(target)
         self.assign(target, EMPTY, None, how="augmented assignment")
 
-    def do_TypeAlias(self, node: ast.stmt) -> None:  # Python 3.12
+    def _do_typealias(self, node: ast.stmt) -> None:  # Python 3.12
         self.store(node.name.id, frozenset({Obj()}), "type alias")  # type: ignore[attr-defined]
 
-    def assign(self, target: ast.expr, value: Value, source: ast.expr | None, *, how: str = "assigned") -> None:
+    def assign(
+        self, target: ast.expr, value: Value, source: ast.expr | None, *, how: str = "assigned"
+    ) -> None:
         """Give *value* to a target of any form."""
         if isinstance(target, ast.Name):
             self.store(target.id, value, how)
@@ -159,7 +161,9 @@ class Statements(Calls):
             container = self.evaluate(target.value)
             self.operate(container)
             self.changes_hidden(self._rc_owner(container), None)
-            self._change_path(target.value, container, f"attribute `{target.attr}` set" if how == "assigned" else how)
+            self._change_path(
+                target.value, container, f"attribute `{target.attr}` set" if how == "assigned" else how
+            )
             for obj in container:
                 obj.attrs[target.attr] = obj.attrs.get(target.attr, EMPTY) | value
                 setter = lookup(obj.cls, target.attr) if obj.cls is not None else EMPTY
@@ -168,7 +172,9 @@ class Statements(Calls):
         elif isinstance(target, ast.Subscript):
             container = self.evaluate(target.value)
             self.evaluate(target.slice)
-            if self._store_in_namespace(container, target.slice, value) or self.changes_hidden(container, target.slice):
+            if self._store_in_namespace(container, target.slice, value) or self.changes_hidden(
+                container, target.slice
+            ):
                 return
             self.operate(container)
             self._change_path(target.value, container, "item assignment" if how == "assigned" else how)
@@ -178,7 +184,9 @@ class Statements(Calls):
             self.evaluate(target)
 
     def _rc_owner(self, container: Value) -> Value:
-        return frozenset(obj for obj in container if obj.qual.endswith("rcParams") or obj.qual.startswith("pandas.options"))
+        return frozenset(
+            obj for obj in container if obj.qual.endswith("rcParams") or obj.qual.startswith("pandas.options")
+        )
 
     def _change_path(self, path: ast.expr, container: Value, how: str) -> None:
         """Change what a path ends in, and what it goes through: ``a.b()["c"].d = 1``."""
@@ -186,7 +194,11 @@ class Statements(Calls):
         self.ledger.change(container, how, label=label)
         node = path
         while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-            is_copy = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"copy", "deepcopy"}
+            is_copy = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"copy", "deepcopy"}
+            )
             if is_copy:
                 return
             node = node.func if isinstance(node, ast.Call) else node.value
@@ -196,7 +208,9 @@ class Statements(Calls):
             if not any(obj.kind in {"function", "class", "builtin"} for obj in root):
                 self.ledger.change(root, how, label=label)
 
-    def _unpack(self, target: ast.Tuple | ast.List, value: Value, source: ast.expr | None, *, how: str) -> None:
+    def _unpack(
+        self, target: ast.Tuple | ast.List, value: Value, source: ast.expr | None, *, how: str
+    ) -> None:
         elements = target.elts
         if isinstance(source, (ast.Tuple, ast.List)) and not any(
             isinstance(element, ast.Starred) for element in (*elements, *source.elts)
@@ -226,7 +240,7 @@ class Statements(Calls):
             self.opaque("assigns names that are only known when it runs")
         return True
 
-    def do_Delete(self, node: ast.Delete) -> None:
+    def _do_delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             self._delete(target)
 
@@ -253,11 +267,15 @@ class Statements(Calls):
                     return
                 if self.changes_hidden(container, target.slice):
                     return
-            self._change_path(target.value, container, "item deleted" if isinstance(target, ast.Subscript) else "attribute deleted")
+            self._change_path(
+                target.value,
+                container,
+                "item deleted" if isinstance(target, ast.Subscript) else "attribute deleted",
+            )
 
     # -- imports and definitions --------------------------------------------------------------------------------
 
-    def do_Import(self, node: ast.Import) -> None:
+    def _do_import(self, node: ast.Import) -> None:
         for alias in node.names:
             self.import_effects(alias.name)
             if alias.asname:
@@ -280,7 +298,7 @@ class Statements(Calls):
             module = inner
         return module
 
-    def do_ImportFrom(self, node: ast.ImportFrom) -> None:
+    def _do_importfrom(self, node: ast.ImportFrom) -> None:
         qual = "." * node.level + (node.module or "")
         if qual == "__future__":
             for alias in node.names:
@@ -318,7 +336,7 @@ class Statements(Calls):
         if self.frame.kind == "module":
             self.ledger.defines.add(name)
 
-    def do_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    def _do_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         decorators = [self.evaluate(decorator) for decorator in node.decorator_list]
         function = self._function(node, node.name)
         value: Value = frozenset({function})
@@ -327,7 +345,7 @@ class Statements(Calls):
         self.store(node.name, value, "defined")
         self._note_definition(node.name)
 
-    do_AsyncFunctionDef = do_FunctionDef
+    _do_asyncfunctiondef = _do_functiondef
 
     def _decorate(self, decorator: Value, written: ast.expr, value: Value, function: Obj) -> Value:
         own = frozenset(obj for obj in decorator if obj.kind in {"function", "bound", "class"})
@@ -335,7 +353,14 @@ class Statements(Calls):
             return self.invoke(own, [value], {}) or value
         name = written.func if isinstance(written, ast.Call) else written
         last = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
-        if function.kind == "function" and last in {"property", "cached_property", "setter", "getter", "staticmethod", "classmethod"}:
+        if function.kind == "function" and last in {
+            "property",
+            "cached_property",
+            "setter",
+            "getter",
+            "staticmethod",
+            "classmethod",
+        }:
             function.qual = last
         for obj in decorator:
             # A registry or an application keeps what it decorates.
@@ -390,7 +415,7 @@ class Statements(Calls):
             if isinstance(name, ast.Name) and name.id not in self.ledger.module.variables:
                 self.ledger.read_channel("future:annotations")
 
-    def do_ClassDef(self, node: ast.ClassDef) -> None:
+    def _do_classdef(self, node: ast.ClassDef) -> None:
         decorators = [self.evaluate(decorator) for decorator in node.decorator_list]
         own = self._type_parameters(node, node.name)
         self.hidden_names = [*self.hidden_names, own]
@@ -399,7 +424,12 @@ class Statements(Calls):
         made = Obj("class", node.name)
         made.node = node
         made.bases = tuple(obj for value in bases for obj in value if obj.kind == "class")
-        made.parts |= frozenset(obj for value in bases for obj in value if obj.kind not in {"class", "builtin", "member", "module"})
+        made.parts |= frozenset(
+            obj
+            for value in bases
+            for obj in value
+            if obj.kind not in {"class", "builtin", "member", "module"}
+        )
         scope = locals_of(node)
         frame = Frame("class", self.frame)
         frame.locals = scope.bound
@@ -429,13 +459,13 @@ class Statements(Calls):
         self.store(node.name, value, "defined")
         self._note_definition(node.name)
 
-    def do_Return(self, node: ast.Return) -> None:
+    def _do_return(self, node: ast.Return) -> None:
         self.frame.returns |= self.evaluate(node.value)
         self.exits.append(self.snapshot())
 
     # -- control flow -----------------------------------------------------------------------------------------
 
-    def do_If(self, node: ast.If) -> None:
+    def _do_if(self, node: ast.If) -> None:
         self.operate(self.evaluate(node.test))
         before = self.snapshot()
         self.walk(node.body)
@@ -447,17 +477,28 @@ class Statements(Calls):
         elif not terminates(node.body):
             self.join(after)
 
-    def do_For(self, node: ast.For | ast.AsyncFor) -> None:
+    def _do_for(self, node: ast.For | ast.AsyncFor) -> None:
         source = self.evaluate(node.iter)
-        self._loop(node.body, node.orelse, lambda: self.assign(node.target, self.iterate(source), None, how="loop variable"))
+        self._loop(
+            node.body,
+            node.orelse,
+            lambda: self.assign(node.target, self.iterate(source), None, how="loop variable"),
+        )
 
-    do_AsyncFor = do_For
+    _do_asyncfor = _do_for
 
-    def do_While(self, node: ast.While) -> None:
+    def _do_while(self, node: ast.While) -> None:
         self.operate(self.evaluate(node.test))
-        self._loop(node.body, node.orelse, lambda: self.operate(self.evaluate(node.test)), endless=_is_true(node.test))
+        self._loop(
+            node.body,
+            node.orelse,
+            lambda: self.operate(self.evaluate(node.test)),
+            endless=_is_true(node.test),
+        )
 
-    def _loop(self, body: list[ast.stmt], orelse: list[ast.stmt], head: object, *, endless: bool = False) -> None:
+    def _loop(
+        self, body: list[ast.stmt], orelse: list[ast.stmt], head: object, *, endless: bool = False
+    ) -> None:
         assert callable(head)
         outer, self.breaks = self.breaks, []
         before = self.snapshot()
@@ -474,18 +515,22 @@ class Statements(Calls):
             self.join(state)
         self.breaks = outer
 
-    def do_Break(self, node: ast.stmt) -> None:
+    def _do_break(self, node: ast.stmt) -> None:
         self.breaks.append(self.snapshot())
         del node
 
-    do_Continue = do_Break
+    _do_continue = _do_break
 
-    def do_With(self, node: ast.With | ast.AsyncWith) -> None:
+    def _do_with(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
             value = self.evaluate(item.context_expr)
             entered: set[Obj] = set()
             for obj in value:
-                own = lookup(obj.cls, "__enter__") | lookup(obj.cls, "__aenter__") if obj.cls is not None else EMPTY
+                own = (
+                    lookup(obj.cls, "__enter__") | lookup(obj.cls, "__aenter__")
+                    if obj.cls is not None
+                    else EMPTY
+                )
                 if own:
                     given = self.invoke(own, [frozenset({obj})], {})
                     entered |= given | self.consume(given)
@@ -497,9 +542,9 @@ class Statements(Calls):
                 self.assign(item.optional_vars, frozenset(entered), None, how="bound by with")
         self.walk(node.body)
 
-    do_AsyncWith = do_With
+    _do_asyncwith = _do_with
 
-    def do_Try(self, node: ast.Try) -> None:
+    def _do_try(self, node: ast.Try) -> None:
         before = self.snapshot()
         self.walk(node.body)
         after_body = self.snapshot()
@@ -526,7 +571,7 @@ class Statements(Calls):
             self.join(after_body)
         self.walk(node.finalbody)
 
-    do_TryStar = do_Try
+    _do_trystar = _do_try
 
     def _unbind_quietly(self, name: str) -> None:
         """Take the name of ``except … as name`` away, as Python does at the end of the handler."""
@@ -534,7 +579,7 @@ class Statements(Calls):
         write = Write(self.ledger.cell, self.ledger.line, "unbound at the end of except")
         home.variables[name] = Binding((write,) if home.kind == "module" else (), EMPTY, is_deleted=True)
 
-    def do_Match(self, node: ast.Match) -> None:
+    def _do_match(self, node: ast.Match) -> None:
         subject = self.evaluate(node.subject)
         self.operate(subject)
         before = self.snapshot()

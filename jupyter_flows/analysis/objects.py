@@ -8,7 +8,7 @@ have no identity that matters, so a plain number is the empty value. No rules of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ast
@@ -99,7 +99,17 @@ class Binding(NamedTuple):
 class Frame:
     """One scope at work: the module, a call of a function, a class body, a comprehension."""
 
-    __slots__ = ("function", "global_names", "kind", "locals", "nonlocal_names", "owner", "parent", "returns", "variables")
+    __slots__ = (
+        "function",
+        "global_names",
+        "kind",
+        "locals",
+        "nonlocal_names",
+        "owner",
+        "parent",
+        "returns",
+        "variables",
+    )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
         self.kind = kind
@@ -109,7 +119,7 @@ class Frame:
         self.global_names: set[str] = set()
         self.nonlocal_names: set[str] = set()
         self.returns: set[Obj] = set()
-        self.function: Optional[Obj] = None
+        self.function: Obj | None = None
         self.owner = Obj("frame")
         """Stands for the variables themselves, which inner functions may change through nonlocal."""
 

@@ -61,7 +61,9 @@ def parse_task_line(line: str, *, where: str = "%%task") -> TaskOptions:
     name = " ".join(name_words) or None
     at = _at(where, name)
     if name is not None and not _NAME.fullmatch(name):
-        raise InvalidOption(f"{at}{name!r} cannot be a task name; use letters, digits, '_', '-', '.' and spaces")
+        raise InvalidOption(
+            f"{at}{name!r} cannot be a task name; use letters, digits, '_', '-', '.' and spaces"
+        )
     if name is not None and len(name) > 100:
         raise InvalidOption(f"{at}a task name has at most 100 characters")
     values: dict[str, object] = {"name": name}
@@ -107,7 +109,9 @@ def _at(where: str, name: str | None) -> str:
 
 def _unknown(option: str) -> str:
     near = difflib.get_close_matches(option, _OPTIONS, n=1, cutoff=0.5)
-    hint = f"did you mean --{near[0]}?" if near else "known are " + ", ".join(f"--{known}" for known in _OPTIONS)
+    hint = (
+        f"did you mean --{near[0]}?" if near else "known are " + ", ".join(f"--{known}" for known in _OPTIONS)
+    )
     return f"unknown option --{option}; {hint}"
 
 
@@ -138,7 +142,9 @@ def _timeout(text: str) -> float:
 def _trigger(text: str) -> str:
     if text not in TRIGGERS:
         near = difflib.get_close_matches(text, TRIGGERS, n=1)
-        raise ValueError(f"unknown trigger; did you mean {near[0]}?" if near else "known are " + ", ".join(TRIGGERS))
+        raise ValueError(
+            f"unknown trigger; did you mean {near[0]}?" if near else "known are " + ", ".join(TRIGGERS)
+        )
     return text
 
 

@@ -62,14 +62,21 @@ def default_name(cell: CellSource, tree: ast.Module | None) -> str:
 
 
 def _only_defines(statement: ast.stmt) -> bool:
-    if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)):
+    if isinstance(
+        statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)
+    ):
         return True
     if isinstance(statement, ast.Expr):
         if isinstance(statement.value, ast.Constant):
             return True
         return _is_configuring_magic(statement.value)
     if isinstance(statement, ast.Try):
-        parts = [*statement.body, *statement.orelse, *statement.finalbody, *(s for h in statement.handlers for s in h.body)]
+        parts = [
+            *statement.body,
+            *statement.orelse,
+            *statement.finalbody,
+            *(s for h in statement.handlers for s in h.body),
+        ]
         return all(_only_defines(part) or _is_constant_assignment(part) for part in parts) and any(
             isinstance(part, (ast.Import, ast.ImportFrom)) for part in statement.body
         )

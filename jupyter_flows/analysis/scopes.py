@@ -91,10 +91,7 @@ def _collect(node: ast.AST, found: Locals, *, in_comprehension: bool = False) ->
         found.nonlocal_names.update(node.names)
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         found.bound.update(imported_names(node))
-    elif isinstance(node, ast.ExceptHandler):
-        if node.name:
-            found.bound.add(node.name)
-    elif isinstance(node, (ast.MatchAs, ast.MatchStar)):
+    elif isinstance(node, ast.ExceptHandler) or isinstance(node, (ast.MatchAs, ast.MatchStar)):
         if node.name:
             found.bound.add(node.name)
     elif isinstance(node, ast.MatchMapping):

@@ -10,7 +10,9 @@ import importlib
 import sys
 from functools import lru_cache
 
-_NEVER = frozenset({"antigravity", "this", "idlelib", "turtle", "turtledemo", "tkinter", "__main__", "lib2to3", "test"})
+_NEVER = frozenset(
+    {"antigravity", "this", "idlelib", "turtle", "turtledemo", "tkinter", "__main__", "lib2to3", "test"}
+)
 
 
 @lru_cache(maxsize=256)

@@ -102,7 +102,9 @@ def _closing_bracket(source: str, start: int) -> int | None:
     return None
 
 
-_PRINT = re.compile(r"^(\s*)print(?:[ \t]+(?![=(.])|(?=[\"']))(?:>>\s*[^,\n]+,)?(.*?)[ \t]*,?[ \t]*$", re.MULTILINE)
+_PRINT = re.compile(
+    r"^(\s*)print(?:[ \t]+(?![=(.])|(?=[\"']))(?:>>\s*[^,\n]+,)?(.*?)[ \t]*,?[ \t]*$", re.MULTILINE
+)
 _PRINT_PAREN = re.compile(r"^(\s*)print[ \t]+(\(.*)$", re.MULTILINE)
 _EXCEPT = re.compile(r"^(\s*except\s+[\w.() ,]+?)\s*,\s*([^\W\d]\w*)\s*:", re.MULTILINE)
 _EXEC = re.compile(r"^(\s*)exec[ \t]+(.+)$", re.MULTILINE)
@@ -122,7 +124,9 @@ def _without_python2(source: str) -> str:
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _TARGET = re.compile(r"^\s*((?:[^\W\d]\w*\s*,\s*)*[^\W\d]\w*)\s*(?:[-+*/|&]|//|\*\*)?=(?!=)", re.MULTILINE)
-_BINDER = re.compile(r"^\s*(?:def|class|import|for)\s+([^\W\d]\w*)|\bimport\s+([^\W\d]\w*)|\bas\s+([^\W\d]\w*)", re.MULTILINE)
+_BINDER = re.compile(
+    r"^\s*(?:def|class|import|for)\s+([^\W\d]\w*)|\bimport\s+([^\W\d]\w*)|\bas\s+([^\W\d]\w*)", re.MULTILINE
+)
 
 
 def _guess(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 _FIRST_LINE = re.compile(r"\A((?:[ \t]*(?:#.*)?\n)*)%%([\w!]+)[ \t]*([^\n]*)(?:\n|\Z)")
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)*")
 _TRANSPARENT = frozenset({"time", "prun", "memit", "mprun", "lprun", "python_inline", "debug", "timeit", "capture",
                           "task", "parameters", "skip", "wraps_errors", "mlflow_run", "scalene", "snakeviz", "heat"})  # fmt: skip
 
@@ -61,15 +62,14 @@ def _rewrite(source: str) -> str:
     # Imported here: 0.1 s that plain notebooks need not pay.
     from IPython.core.inputtransformer2 import TransformerManager
 
-    if first is not None:
-        source = source[len(first[1]) :]
+    # The transformer drops empty lines at the top, which would shift every line number below.
+    lead = first[1] if first is not None else _BLANK_LINES.match(source)[0]  # type: ignore[index]
+    source = source[len(lead) :]
     try:
         text: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
     except (SyntaxError, ValueError, IndexError, RecursionError):
-        return source
-    if first is not None:
-        text = first[1] + text
-    return text
+        return lead + source
+    return lead + text
 
 
 def _unwrap(first: re.Match[str], source: str) -> str:

@@ -1,0 +1,193 @@
+"""A file to code cells: notebooks of any format version, and scripts in percent format.
+
+Reading never runs anything and never changes the file. Cells without an id (formats before 4.5) get one
+made from their content, so that it is the same at every reading. What is wrong with a file is said in
+one sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.analysis import CellSource
+from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.notebook.script import split_script
+from jupyter_flows.notebook.transform import plain_python
+
+
+class CodeCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A code cell as it stands in the file."""
+
+    id: str
+    index: int
+    """1-based among code cells."""
+    position: int
+    """0-based among all cells."""
+    source: str
+    tags: tuple[str, ...] = ()
+
+    def plain(self) -> CellSource:
+        """Return the cell as analysis takes it."""
+        plain = plain_python(self.source)
+        return CellSource(
+            id=self.id,
+            index=self.index,
+            source=plain.source,
+            tags=self.tags,
+            magic=plain.magic,
+            marker=plain.marker,
+        )
+
+
+class NotebookCells(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notebook or script holds, as far as flows care."""
+
+    path: str
+    cells: tuple[CodeCell, ...]
+    kernel: str | None = None
+    """Name of the kernelspec."""
+    language: str = "python"
+
+    def plain(self) -> list[CellSource]:
+        """Return all cells as analysis takes them."""
+        return [cell.plain() for cell in self.cells]
+
+
+def read_notebook(path: str | Path) -> NotebookCells:
+    """Read an ``.ipynb`` or ``.py`` file.
+
+    Raises
+    ------
+    InvalidNotebook : the file cannot be read, is not JSON, or is not a notebook.
+    """
+    place = Path(path)
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidNotebook(f"{path}: not a text file (UTF-8); is it a notebook?") from None
+    except FileNotFoundError:
+        raise InvalidNotebook(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InvalidNotebook(f"{path}: cannot be read: {error.strerror or error}") from None
+    if place.suffix == ".py":
+        sources = [(piece.source, piece.tags) for piece in split_script(text)]
+        return NotebookCells(
+            path=str(path), cells=_with_ids([(None, s, t, i) for i, (s, t) in enumerate(sources)])
+        )
+    return parse_notebook(text, path=str(path))
+
+
+def parse_notebook(text: str, *, path: str) -> NotebookCells:
+    """Read the text of an ``.ipynb`` file; *path* is for messages.
+
+    Raises
+    ------
+    InvalidNotebook : it is not JSON, or not a notebook.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        if not text.strip():
+            raise InvalidNotebook(f"{path}: the file is empty; is the notebook saved?") from None
+        hint = "; it holds the marks of a merge conflict" if "<<<<<<<" in text and ">>>>>>>" in text else ""
+        raise InvalidNotebook(f"{path}: not a notebook: the file is not JSON{where}{hint}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("nbformat"), int):
+        raise InvalidNotebook(f"{path}: not a notebook: the JSON has no nbformat number")
+    if content["nbformat"] < 4:
+        content = _upgraded(content, path=path)
+    if content["nbformat"] > 4:
+        raise InvalidNotebook(
+            f"{path}: format {content['nbformat']} is newer than this program knows (4); upgrade it"
+        )
+    return notebook_cells(content, path=path)
+
+
+def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:
+    """Take the code cells out of a notebook in memory (nbformat 4, as a mapping).
+
+    Raises
+    ------
+    InvalidNotebook : it has no cells, or a cell is not one.
+    """
+    cells = content.get("cells")
+    if not isinstance(cells, list):
+        raise InvalidNotebook(f"{path}: not a notebook: it has no list of cells")
+    found: list[tuple[str | None, str, tuple[str, ...], int]] = []
+    for position, cell in enumerate(cells):
+        if not isinstance(cell, Mapping) or not isinstance(cell.get("cell_type"), str):
+            raise InvalidNotebook(f"{path}: cell {position + 1} of the file is not a notebook cell")
+        if cell["cell_type"] != "code":
+            continue
+        source = cell.get("source", "")
+        if isinstance(source, list) and all(isinstance(line, str) for line in source):
+            source = "".join(source)
+        if not isinstance(source, str):
+            raise InvalidNotebook(f"{path}: cell {position + 1} of the file has no source text")
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+        own = cell.get("id")
+        words = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+        found.append((own if isinstance(own, str) and own else None, source, words, position))
+    metadata = content.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    spec = metadata.get("kernelspec")
+    language = metadata.get("language_info")
+    return NotebookCells(
+        path=path,
+        cells=_with_ids(found),
+        kernel=spec.get("name") if isinstance(spec, Mapping) and isinstance(spec.get("name"), str) else None,
+        language=str(language.get("name", "python")) if isinstance(language, Mapping) else "python",
+    )
+
+
+def _with_ids(found: Sequence[tuple[str | None, str, tuple[str, ...], int]]) -> tuple[CodeCell, ...]:
+    """Number the cells and see to it that every id is there once."""
+    taken: set[str] = {own for own, *_ in found if own is not None}
+    used: set[str] = set()
+    cells = []
+    for index, (own, source, tags, position) in enumerate(found, 1):
+        name = own
+        if name is None or name in used:
+            # Made from the content, not from chance: the same file gives the same ids tomorrow.
+            seed, count = hashlib.sha256(source.encode()).hexdigest()[:12], 1
+            name = seed
+            while name in used or name in taken:
+                count += 1
+                name = f"{seed}-{count}"
+        used.add(name)
+        cells.append(CodeCell(id=name, index=index, position=position, source=source, tags=tags))
+    return tuple(cells)
+
+
+def _upgraded(content: dict[str, Any], *, path: str) -> dict[str, Any]:
+    """Bring a notebook of format 3 or older to 4, by nbformat's own rules."""
+    # jsonschema imports this one if it is there and builds a grammar for 1.5 s; nothing here checks IRIs.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    import nbformat
+
+    log = logging.getLogger("traitlets")
+    was_disabled, log.disabled = log.disabled, True  # it would print the schema's view of the file
+    try:
+        node = nbformat.from_dict(content)  # type: ignore[no-untyped-call]
+        upgraded = nbformat.convert(node, 4)  # type: ignore[no-untyped-call]
+        result: dict[str, Any] = json.loads(json.dumps(upgraded))
+    except Exception as error:
+        # nbformat raises whatever a missing key gives; all of it means one thing to a reader.
+        raise InvalidNotebook(
+            f"{path}: cannot be brought from format {content['nbformat']} to 4 ({type(error).__name__}); open and save it in JupyterLab"
+        ) from error
+    finally:
+        log.disabled = was_disabled
+    # Conversion makes random ids; ours come from the content.
+    for cell in result.get("cells", ()):
+        cell.pop("id", None)
+    return result

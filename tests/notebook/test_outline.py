@@ -1,0 +1,58 @@
+"""A file's graph as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_flows.notebook.dot import to_dot
+from jupyter_flows.notebook.outline import outline
+
+
+@pytest.fixture
+def path(tmp_path):
+    place = tmp_path / "n.ipynb"
+    sources = [
+        "import math",
+        "%%task load\ndf = {'a': 1}",
+        "%%task grow\ndf['b'] = math.pi",
+        "print(df)",
+        "%%skip\ndf = None",
+    ]
+    cells = [{"cell_type": "code", "id": f"c{i}", "source": s, "metadata": {}} for i, s in enumerate(sources)]
+    place.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return place
+
+
+def test_cells_and_edges_with_their_reasons(path):
+    found = outline(path)
+    assert found["path"] == str(path)
+    assert found["cells"][2] == {
+        "index": 3, "id": "c2", "name": "grow", "role": "task", "reads": ["df", "math"], "writes": ["df"], "warnings": [],
+    }  # fmt: skip
+    assert [cell["role"] for cell in found["cells"]] == ["setup", "task", "task", "plain", "skip"]
+    assert {
+        "from": 3, "to": 4, "names": ["df"], "kind": "data",
+        "reason": "cell 4 reads `df`, changed in cell 3, line 2: item assignment",
+    } in found["edges"]  # fmt: skip
+
+
+def test_all_cells_makes_every_cell_a_task(path):
+    found = outline(path, all_cells=True)
+    assert {cell["role"] for cell in found["cells"]} == {"task"}
+    assert (4, 5, "order") in {(edge["from"], edge["to"], edge["kind"]) for edge in found["edges"]}
+
+
+def test_reasons_hold_no_source(tmp_path):
+    place = tmp_path / "n.py"
+    place.write_text("# %%\nkey = 'CANARY_1'\n# %%\nprint(key, 'CANARY_2')  # CANARY_3\n")
+    assert "CANARY" not in json.dumps(outline(place))
+
+
+def test_dot_text_survives_any_name(tmp_path):
+    place = tmp_path / 'we"ird\\.py'
+    place.write_text("# %%task <b>&\nx = 1\n# %%\nprint(x)\n")
+    text = to_dot(outline(place))
+    assert text.startswith("digraph")
+    assert "1 -> 2" in text
