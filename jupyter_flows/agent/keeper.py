@@ -42,6 +42,7 @@ from jupyter_flows.agent.children import (
     signal_group,
     sweep,
 )
+from jupyter_flows.agent.link import run_link
 from jupyter_flows.agent.policy import (
     HandedBack,
     Nothing,
@@ -51,7 +52,8 @@ from jupyter_flows.agent.policy import (
     open_tasks_ended,
     trusted_until,
 )
-from jupyter_flows.client.reporter import FINAL, BackOff, Deliverer
+from jupyter_flows.client.backoff import Backoff
+from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import FlowsError, RunNotStarted, ServerFault
 from jupyter_flows.run_configs.base import run_config_from_ref
@@ -86,6 +88,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     claim: Claim
     api_url: str
+    follow: bool = False
+    """The address was found in the home, not configured: look there again when nobody answers."""
     settings: dict[str, Any]
     env: dict[str, str] = {}
     import_paths: tuple[str, ...] = ()
@@ -100,6 +104,7 @@ class KeeperCard(msgspec.Struct, frozen=True, kw_only=True):
     token: int
     run_token: str
     api_url: str
+    follow: bool = False
     pid: int
     started: str
     on_lost: str
@@ -186,7 +191,7 @@ class Keeper:
 
     def _start_gate(self) -> bool:
         """Whether the server acknowledged the start; False: the run is not ours (any more)."""
-        back_off = BackOff(last_s=5.0)
+        back_off = Backoff(limit_s=5.0)
         give_up_at = time.monotonic() + self._settings.submit_deadline_s + self._claim.lease.ttl_s
         while True:
             sent_at = time.monotonic()
@@ -200,7 +205,7 @@ class Keeper:
                 if time.monotonic() > give_up_at:
                     self._say(f"not started, the server did not answer: {error}")
                     return False
-                time.sleep(back_off.next_s())
+                time.sleep(back_off.next_delay_s())
                 continue
             self._renewed(self._lease, sent_at)
             return True
@@ -330,19 +335,15 @@ class Keeper:
     # -- the lease ---------------------------------------------------------------------------------
 
     def _beat(self) -> None:
-        refused = False
         while not self._done.is_set():
             sent_at = time.monotonic()
             wait_s = min(self._lease.heartbeat_s, LONGEST_HEARTBEAT_S)
             try:
                 answer = self._api.heartbeat_run(self._run.id, Heartbeat(token=self._token))
             except FINAL as error:
-                if self._claim.spec.on_lost == "rerun":
-                    self.ask_stop(StopAsked(cause="fenced", message=f"its lease was lost: {error}"))
-                elif not refused:
-                    # Nobody else runs it unless a person asked: go on; the report will tell.
-                    self._say(f"the lease is lost, the run goes on: {error}")
-                refused = True
+                # A lease that merely ran out is renewed while its token is the newest; a refusal means that
+                # the run ended or is somebody else's.
+                self.ask_stop(StopAsked(cause="superseded", message=str(error)))
             except (ServerFault, OSError):
                 wait_s = min(wait_s, 1.0)
                 if self._claim.spec.on_lost == "rerun" and time.monotonic() >= self._trusted_until:
@@ -350,7 +351,6 @@ class Keeper:
                         StopAsked(cause="fenced", message="the server was out of reach for too long")
                     )
             else:
-                refused = False
                 self._renewed(answer.lease, sent_at)
                 self._deliverer.nudge()
                 if answer.cancel:
@@ -410,7 +410,7 @@ class Keeper:
         return False
 
     def _hand_back(self, end: HandedBack) -> bool:
-        back_off = BackOff()
+        back_off = Backoff()
         while not self._leaving.is_set():
             try:
                 self._api.hand_back_run(
@@ -419,7 +419,7 @@ class Keeper:
             except FINAL:
                 return True
             except (ServerFault, OSError):
-                self._leaving.wait(back_off.next_s())
+                self._leaving.wait(back_off.next_delay_s())
                 continue
             return True
         return False
@@ -440,6 +440,7 @@ class Keeper:
             token=self._token,
             run_token=self._claim.run_token,
             api_url=self._order.api_url,
+            follow=self._order.follow,
             pid=os.getpid(),
             started=start_ticks(os.getpid()) or "",
             on_lost=self._claim.spec.on_lost,
@@ -508,9 +509,7 @@ def main() -> int:
     adopt_orphans()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     settings = settings_from(order.settings)
-    from jupyter_flows.client import connect
-
-    api = connect(replace_settings(settings, api_url=order.api_url, api_token=order.claim.run_token))
+    api = run_link(settings, run_token=order.claim.run_token, url=order.api_url, follow=order.follow)
     keeper = Keeper(order, api=api, settings=settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: keeper.on_signal(received))
@@ -518,13 +517,6 @@ def main() -> int:
     # (a handler, not SIG_IGN: that would be inherited by the run, which must hear its interrupt)
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
     return keeper.run()
-
-
-def replace_settings(settings: Settings, **changes: Any) -> Settings:
-    """Return *settings* with some values changed."""
-    from dataclasses import replace
-
-    return replace(settings, **changes)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import msgspec
 from jupyter_flows.agent.children import sweep
 from jupyter_flows.agent.keeper import KeeperCard, lock_directory
 from jupyter_flows.agent.policy import open_tasks_ended
-from jupyter_flows.client.reporter import FINAL, BackOff, Deliverer
+from jupyter_flows.client.backoff import Backoff
+from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import ServerFault
 from jupyter_flows.runtime.processes import ending
@@ -38,7 +39,7 @@ def recover(
     directory: Path,
     card: KeeperCard,
     *,
-    connect: Callable[[str, str], Any],
+    connect: Callable[[KeeperCard], Any],
     stop: threading.Event,
     returncode: int | None = None,
     spool_limit_bytes: int = 256 << 20,
@@ -48,7 +49,7 @@ def recover(
     Parameters
     ----------
     connect : callable
-        ``connect(api_url, token)`` gives a client of the server.
+        ``connect(card)`` gives a client of the server with the run's token.
     returncode : int, optional
         How the keeper ended, where that is known.
     """
@@ -60,7 +61,7 @@ def recover(
             return True
         sweep(card.marker, own_children=False)
         shutil.rmtree(directory / "kernel", ignore_errors=True)
-        api = connect(card.api_url, card.run_token)
+        api = connect(card)
         spooled = directory / f"spool-{card.token}"
         if spooled.is_dir():
             done = _deliver(spooled, card, api=api, stop=stop, returncode=returncode, limit=spool_limit_bytes)
@@ -117,7 +118,7 @@ def _deliver(
 
 
 def _hand_back(card: KeeperCard, text: str, *, api: Any, stop: threading.Event) -> bool:
-    back_off = BackOff()
+    back_off = Backoff()
     while not stop.is_set():
         try:
             api.hand_back_run(card.run_id, HandBack(token=card.token, message=text))
@@ -125,7 +126,7 @@ def _hand_back(card: KeeperCard, text: str, *, api: Any, stop: threading.Event) 
             # Somebody else has it, or it ended: both are fine.
             return True
         except (ServerFault, OSError):
-            stop.wait(back_off.next_s())
+            stop.wait(back_off.next_delay_s())
             continue
         return True
     return False

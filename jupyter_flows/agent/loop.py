@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ import msgspec
 
 from jupyter_flows.agent.keeper import SECRET_VARIABLES, KeeperCard, Order
 from jupyter_flows.agent.leftovers import kept_runs, recover
-from jupyter_flows.client.reporter import FINAL, BackOff
+from jupyter_flows.agent.link import run_link
+from jupyter_flows.client.api import FlowsApi
+from jupyter_flows.client.backoff import Backoff
+from jupyter_flows.client.reporter import FINAL
 from jupyter_flows.errors import InvalidLabel, NotAuthorised, NotFound, ServerFault
 from jupyter_flows.runtime.processes import ending, start_ticks
 from jupyter_flows.schema.agents import AgentRecord, AgentStopped, Claim, ClaimRuns, RegisterAgent
@@ -68,8 +71,8 @@ class Agent:
 
     Parameters
     ----------
-    api : object
-        Client of the server, with an agent's token.
+    api : FlowsApi
+        The server, with an agent's token.
     settings : Settings
         Home directory, times and limits; sent along to keepers.
     name : str, optional
@@ -88,7 +91,7 @@ class Agent:
 
     def __init__(
         self,
-        api: Any,
+        api: FlowsApi,
         settings: Settings,
         *,
         name: str | None = None,
@@ -164,7 +167,7 @@ class Agent:
 
     def _claim_until_stopped(self) -> None:
         try:
-            back_off = BackOff(last_s=LONGEST_BACK_OFF_S)
+            back_off = Backoff(limit_s=LONGEST_BACK_OFF_S)
             key = new_id()
             away = False
             while not self._stop.is_set():
@@ -186,7 +189,7 @@ class Agent:
                 except NotFound:
                     # Another database behind the same address: introduce ourselves again.
                     self.record = None
-                    self._stop.wait(back_off.next_s())
+                    self._stop.wait(back_off.next_delay_s())
                     continue
                 except NotAuthorised:
                     raise
@@ -195,7 +198,7 @@ class Agent:
                         away = True
                         log.warning("the server does not answer, waiting for it (%s)", error)
                     # The same key: a claim whose answer got lost is answered again, not made twice.
-                    self._stop.wait(back_off.next_s())
+                    self._stop.wait(back_off.next_delay_s())
                     continue
                 if away:
                     away = False
@@ -216,7 +219,7 @@ class Agent:
             return max(0, self.max_runs - len(self._kept))
 
     def _register(self) -> AgentRecord:
-        record: AgentRecord = self._api.register_agent(
+        return self._api.register_agent(
             RegisterAgent(
                 name=self.name,
                 labels=self.labels,
@@ -230,7 +233,6 @@ class Agent:
                 python=platform.python_version(),
             )
         )
-        return record
 
     # -- keepers -----------------------------------------------------------------------------------
 
@@ -243,7 +245,8 @@ class Agent:
         settings = {**asdict(self._settings), "home": str(self._settings.home), "api_token": ""}
         order = Order(
             claim=claim,
-            api_url=getattr(self._api, "url", "") or self._settings.api_url,
+            api_url=self._api.url,
+            follow=not self._settings.api_url,
             settings=settings,
             env=self._env,
             import_paths=self._import_paths,
@@ -313,19 +316,17 @@ class Agent:
         recover(
             directory,
             card,
-            connect=self._connect,
+            connect=self._link_of,
             stop=self._left,
             returncode=returncode,
             spool_limit_bytes=self._settings.spool_limit_mb << 20,
         )
 
-    def _connect(self, api_url: str, token: str) -> Any:
-        from jupyter_flows.client import connect
-
-        return connect(replace(self._settings, api_url=api_url, api_token=token))
+    def _link_of(self, card: KeeperCard) -> Any:
+        return run_link(self._settings, run_token=card.run_token, url=card.api_url, follow=card.follow)
 
     def _hand_back(self, claim: Claim, text: str) -> None:
-        api = self._connect(getattr(self._api, "url", "") or self._settings.api_url, claim.run_token)
+        api = self._api.with_token(claim.run_token)
         try:
             api.hand_back_run(claim.run.id, HandBack(token=claim.lease.token, message=text))
         except (*FINAL, ServerFault, OSError) as error:

@@ -6,23 +6,23 @@ sent again under the same sequence numbers. Only the server's clear no ends the 
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import InvalidRequest, NotAuthorised, NotFound, Refused, ServerFault
 from jupyter_flows.schema.runs import Report, ReportAnswer, RunRecord, SequencedItem
 
-FIRST_BACK_OFF_S = 0.25
-LAST_BACK_OFF_S = 30.0
 BETWEEN_BATCHES_S = 0.1
 """Shortest time between two batches: what happens meanwhile travels together."""
 
-FINAL = (Refused, NotFound, NotAuthorised)
+FINAL = (Refused, NotFound)
 """Answers that no repetition changes."""
+DENIED_LIMIT_S = 300.0
+"""How long "not authorised" is taken for a gateway's or a restart's mistake before it is believed."""
 
 
 class ReportsRuns(Protocol):
@@ -31,25 +31,6 @@ class ReportsRuns(Protocol):
     def report_run(self, run: str, request: Report) -> ReportAnswer:
         """Deliver a batch."""
         ...
-
-
-class BackOff:
-    """Waiting times that double up to a limit, with full jitter, so that many do not come back at once."""
-
-    def __init__(self, *, first_s: float = FIRST_BACK_OFF_S, last_s: float = LAST_BACK_OFF_S) -> None:
-        self._first_s = first_s
-        self._last_s = last_s
-        self._next_s = first_s
-
-    def next_s(self) -> float:
-        """Return how long to wait now."""
-        limit = self._next_s
-        self._next_s = min(self._last_s, limit * 2)
-        return limit * (0.5 + random.random() / 2)  # noqa: S311 - jitter, not a secret
-
-    def reset(self) -> None:
-        """Begin again: something went well."""
-        self._next_s = self._first_s
 
 
 class Deliverer:
@@ -123,8 +104,9 @@ class Deliverer:
 
     def deliver_pending(self) -> None:
         """Send batches until none is left, the delivery is stopped, or the server refuses."""
-        back_off = BackOff()
+        back_off = Backoff()
         away = False
+        denied_since: float | None = None
         while not self._stop.is_set():
             self._spool.flush()
             batch = self._spool.next_batch()
@@ -136,13 +118,19 @@ class Deliverer:
                 self.refused = error
                 return
             except (ServerFault, OSError) as error:
+                if isinstance(error, NotAuthorised):
+                    denied_since = denied_since or time.monotonic()
+                    if time.monotonic() - denied_since > DENIED_LIMIT_S:
+                        self.refused = error
+                        return
                 if not away:
                     away = True
                     self._on_away(error)
                 self._nudge.clear()
-                self._nudge.wait(back_off.next_s())
+                self._nudge.wait(back_off.next_delay_s())
                 continue
             away = False
+            denied_since = None
             back_off.reset()
             self._spool.accepted(batch[-1].seq)
             if answer is not None:

@@ -115,9 +115,12 @@ class NotebookFile:
         self.path = path
         self._encoded: dict[int, str] = {}
 
-    def changed(self, index: int) -> None:
-        """Note that cell *index* is not what was written last."""
-        self._encoded.pop(index, None)
+    def changed(self, index: int | None) -> None:
+        """Note that cell *index* (None: any cell) is not what was written last."""
+        if index is None:
+            self._encoded.clear()
+        else:
+            self._encoded.pop(index, None)
 
     def save(self, nb: Any, *, final: bool = False) -> None:
         """Write *nb*; cells not noted as changed are taken from the last time.

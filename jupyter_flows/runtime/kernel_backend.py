@@ -12,18 +12,19 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import zmq
-import zmq.asyncio
-from nbclient import NotebookClient
+from nbclient.client import NotebookClient, timestamp
 from nbclient.exceptions import CellExecutionComplete
 
 from jupyter_flows.errors import KernelDied
+from jupyter_flows.runtime.cell_code import code_for_kernel, line_offset
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.redact import failure_message
 
-POLL_S = 0.2
+POLL_MS = 200
 """How often a silent kernel is looked at."""
 INTERRUPT_GRACE_S = 5.0
 """How long an interrupted cell may take to stop before its kernel is killed."""
@@ -39,14 +40,14 @@ _LINE = re.compile(r"(?:Cell )?In ?\[(\d+)\], line (\d+)|<ipython-input-(\d+)-[^
 class CellFailed(Exception):
     """A cell raised. The text of this exception is safe to report: class, cell, line."""
 
-    def __init__(self, class_name: str, *, cell: str, line: int | None, traceback: str) -> None:
+    def __init__(self, class_name: str, *, where: str, line: int | None, traceback: str) -> None:
         self.class_name = class_name
         self.line = line
         self.traceback = traceback
         if class_name == "StdinNotImplementedError":
-            text = f"cell {cell} asked for input; a headless run has none: make it a parameter"
+            text = f"{where} asked for input; a headless run has none: make it a parameter"
         else:
-            text = failure_message(class_name, f"cell {cell}", line)
+            text = failure_message(class_name, where, line)
         super().__init__(text)
 
 
@@ -106,7 +107,9 @@ class CellOutputs(NotebookClient):
 def _stream(name: str, text: str) -> Any:
     from nbformat import from_dict
 
-    return from_dict({"output_type": "stream", "name": name, "text": text})
+    return from_dict(  # type: ignore[no-untyped-call]
+        {"output_type": "stream", "name": name, "text": text}
+    )
 
 
 class CellRunner:
@@ -122,16 +125,31 @@ class CellRunner:
         Errors of cells are outputs, not failures (papermill's and nbclient's option).
     on_output : callable, optional
         Called with each output as it arrives.
+    on_change : callable, optional
+        Called when a cell got an output: with its index, with None when it may be another's too.
+    on_silence : callable, optional
+        Called a few times a second while a cell says nothing.
     """
 
-    def __init__(self, nb: Any, kernel: Kernel, *, allow_errors: bool = False, on_output: Any = None) -> None:
+    def __init__(
+        self,
+        nb: Any,
+        kernel: Kernel,
+        *,
+        allow_errors: bool = False,
+        on_output: Callable[[Any], None] | None = None,
+        on_change: Callable[[int | None], None] = lambda _index: None,
+        on_silence: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_silence = on_silence
+        self._on_change = on_change
         self._nb = nb
         self._kernel = kernel
         self._allow_errors = allow_errors
         self.outputs = CellOutputs(nb, on_output=on_output, km=kernel.manager)
         self.outputs.kc = kernel.client
         self._died: str | None = None
-        self._running_index: int | None = None
+        self._reply: dict[str, Any] | None = None
 
     @property
     def dead(self) -> bool:
@@ -140,10 +158,21 @@ class CellRunner:
 
     def language_info(self) -> dict[str, Any]:
         """Return what the kernel says of its language."""
-        return self._kernel.wait(self._language_info())
+        client = self._kernel.client
+        message_id = client.kernel_info()
+        while True:
+            message = client.shell_channel.get_msg(timeout=10)
+            if message["parent_header"].get("msg_id") == message_id:
+                info: dict[str, Any] = message["content"].get("language_info", {})
+                return info
 
-    def call(self, index: int, code: str, *, name: str, timeout_s: float | None = None) -> None:
-        """Run *code* as cell *index*; return when it and its outputs are through.
+    def call(self, index: int, *, name: str, timeout_s: float | None = None) -> None:
+        """Run cell *index*; return when it and its outputs are through.
+
+        Parameters
+        ----------
+        name : str
+            The task's name, for messages.
 
         Raises
         ------
@@ -152,43 +181,41 @@ class CellRunner:
         KernelDied : the kernel's process is gone, now or since an earlier cell.
         KeyboardInterrupt : we were interrupted; so was the cell.
         """
+        where = name if name.startswith("cell-") else f"cell {name}"
         if self._died is not None:
-            msg = f"cell {name} was not run: {self._died}"
+            msg = f"{where} was not run: {self._died}"
             raise KernelDied(msg)
-        future = self._kernel.submit(self._call(index, code, name=name, timeout_s=timeout_s))
-        try:
-            future.result()
-        except KeyboardInterrupt:
-            self._kernel.wait(self._kernel.interrupt())
-            # However the cell ends now, the interrupt is the news.
-            with contextlib.suppress(BaseException):
-                future.result(timeout=INTERRUPT_GRACE_S)
-            raise
-
-    # -- on the kernel's loop ----------------------------------------------------------------------
-
-    async def _call(self, index: int, code: str, *, name: str, timeout_s: float | None) -> None:
         cell = self._nb.cells[index]
+        code = code_for_kernel(cell.source)
         allows_errors = self._allow_errors or "raises-exception" in cell.metadata.get("tags", [])
         cell.outputs = []
         cell.execution_count = None
+        cell.metadata["execution"] = {}
         self.outputs.clear_before_next_output = False
         self.outputs.clear_display_id_mapping(index)
         client = self._kernel.client
+        self._reply = None
         message_id = client.execute(code, store_history=True, stop_on_error=False, allow_stdin=False)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            reply, timed_out = await self._pump(message_id, cell, index, deadline)
+            timed_out = self._pump(message_id, cell, index, deadline)
+        except KeyboardInterrupt:
+            # However the cell ends now, the interrupt is the news.
+            self._kernel.interrupt()
+            with contextlib.suppress(BaseException):
+                self._pump(message_id, cell, index, time.monotonic(), interrupted=True)
+            raise
         except KernelDied:
-            self._died = f"the kernel died in cell {name}: {self._kernel.ending()}"
-            msg = f"the kernel died: {self._kernel.ending()} (in cell {name})"
+            self._died = f"the kernel died in {where}: {self._kernel.ending()}"
+            msg = f"the kernel died: {self._kernel.ending()} (in {where})"
             raise KernelDied(msg) from None
         finally:
             self.outputs.close_cell(cell, index)
+        reply = self._reply
         if timed_out:
             if reply is None:
-                self._died = f"its kernel had to be killed when cell {name} did not stop"
-            msg = f"cell {name} took longer than {timeout_s:g} s"
+                self._died = f"its kernel had to be killed when {where} did not stop"
+            msg = f"{where} took longer than {timeout_s:g} s"
             raise CellTimedOut(msg)
         assert reply is not None
         content = reply["content"]
@@ -196,77 +223,73 @@ class CellRunner:
         if content["status"] == "ok" or allows_errors:
             return
         if content["status"] == "aborted":
-            msg = f"cell {name} was aborted by the kernel"
-            raise CellFailed("Aborted", cell=name, line=None, traceback=msg)
+            msg = f"{where} was aborted by the kernel"
+            raise CellFailed("Aborted", where=where, line=None, traceback=msg)
         if content.get("ename") == "SystemExit" and str(content.get("evalue")) in {"", "0", "None"}:
             # papermill's convention: sys.exit() and quit() end a cell, they do not fail it.
             return
         traceback = _ANSI.sub("", "\n".join(content.get("traceback", [])))
+        line = _line_of(traceback, cell.execution_count)
         raise CellFailed(
             str(content.get("ename") or "Error"),
-            cell=name,
-            line=_line_of(traceback, cell.execution_count),
+            where=where,
+            line=None if line is None else line + line_offset(cell.source, code),
             traceback=traceback,
         )
 
-    async def _pump(
-        self, message_id: str, cell: Any, index: int, deadline: float | None
-    ) -> tuple[dict[str, Any] | None, bool]:
-        """Serve the sockets until the cell is through.
+    def _pump(
+        self, message_id: str, cell: Any, index: int, deadline: float | None, *, interrupted: bool = False
+    ) -> bool:
+        """Serve the sockets until the cell is through; its reply is then in ``_reply``.
 
         Returns
         -------
-        The reply (None: the kernel was killed because it would not stop) and whether time ran out.
+        Whether time ran out (without a reply: the kernel was killed because it would not stop).
         """
         client = self._kernel.client
         iopub, shell = client.iopub_channel, client.shell_channel
-        poller = zmq.asyncio.Poller()
+        poller = zmq.Poller()
         poller.register(iopub.socket, zmq.POLLIN)
         poller.register(shell.socket, zmq.POLLIN)
-        reply: dict[str, Any] | None = None
-        idle = timed_out = False
-        kill_at: float | None = None
+        idle = False
+        timed_out = interrupted
+        kill_at: float | None = time.monotonic() + INTERRUPT_GRACE_S if interrupted else None
         idle_until: float | None = None
-        while reply is None or not idle:
-            ready = dict(await poller.poll(POLL_S * 1000))
+        while self._reply is None or not idle:
+            ready = dict(poller.poll(POLL_MS))
             if iopub.socket in ready:
-                message = await iopub.get_msg(timeout=0)
+                message = iopub.get_msg(timeout=0)
                 if message["parent_header"].get("msg_id") == message_id:
                     try:
                         self.outputs.process_message(message, cell, index)
                     except CellExecutionComplete:
                         idle = True
+                    else:
+                        self._on_change(None if message["msg_type"] == "update_display_data" else index)
                 if idle_until is not None:
                     idle_until = time.monotonic() + IDLE_GRACE_S
             if shell.socket in ready:
-                message = await shell.get_msg(timeout=0)
+                message = shell.get_msg(timeout=0)
                 if message["parent_header"].get("msg_id") == message_id:
-                    reply = message
+                    self._reply = message
+                    cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
                     idle_until = time.monotonic() + IDLE_GRACE_S
             now = time.monotonic()
             if not ready:
-                if not await self._kernel.is_alive():
+                self._on_silence()
+                if not self._kernel.is_alive():
                     msg = "the kernel died"
                     raise KernelDied(msg)
                 if idle_until is not None and now > idle_until:
                     break
-            if kill_at is not None and now > kill_at and reply is None:
-                await self._kernel.kill()
-                return None, True
-            if deadline is not None and now > deadline and not timed_out and reply is None:
+            if kill_at is not None and now > kill_at and self._reply is None:
+                self._kernel.kill()
+                return True
+            if deadline is not None and now > deadline and not timed_out and self._reply is None:
                 timed_out = True
                 kill_at = now + INTERRUPT_GRACE_S
-                await self._kernel.interrupt()
-        return reply, timed_out
-
-    async def _language_info(self) -> dict[str, Any]:
-        client = self._kernel.client
-        message_id = client.kernel_info()
-        while True:
-            message = await client.shell_channel.get_msg(timeout=10)
-            if message["parent_header"].get("msg_id") == message_id:
-                info: dict[str, Any] = message["content"].get("language_info", {})
-                return info
+                self._kernel.interrupt()
+        return timed_out
 
 
 def _line_of(traceback: str, execution_count: int | None) -> int | None:

@@ -1,27 +1,23 @@
 """One kernel process of a run: found by name, started over IPC, interrupted, killed, and how it died.
 
 Knows nothing of cells or flows. The kernel speaks over Unix sockets in a private directory, so that no
-other user of the machine can reach it, and no port is taken. An event loop in a thread of its own
-serves the sockets: the caller's thread stays free to be interrupted.
+other user of the machine can reach it, and no port is taken. Sockets are served in the caller's thread:
+an event loop between them and us would cost a third of a small cell's time.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart, KernelNotFound
 from jupyter_flows.runtime.processes import ending
-
-T = TypeVar("T")
 
 # sun_path holds 108 bytes on Linux, 104 on macOS; "/kernel-ipc-5" and a closing zero come on top.
 _SOCKET_PATH_LIMIT = 88
@@ -55,7 +51,7 @@ def require_kernel(name: str) -> None:
 
 
 class Kernel:
-    """A running kernel and the thread that serves it.
+    """A kernel's process and our end of its sockets.
 
     Parameters
     ----------
@@ -88,8 +84,6 @@ class Kernel:
         self._start_timeout_s = start_timeout_s
         self._extra_arguments = extra_arguments
         self._process: Any = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="kernel-loop", daemon=True)
         self._stopped = False
 
     # -- life --------------------------------------------------------------------------------------
@@ -103,9 +97,9 @@ class Kernel:
         """
         require_kernel(self.name)
         self._directory = _socket_directory(self._wanted_directory)
-        self._thread.start()
         try:
-            self.wait(self._start())
+            self._launch()
+            self._wait_until_ready()
         except BaseException:
             self.stop(now=True)
             raise
@@ -116,42 +110,40 @@ class Kernel:
             return
         self._stopped = True
         try:
-            if self._thread.is_alive():
-                self.wait(self._stop(now=now))
+            if self.client is not None:
+                if not now and self.is_alive():
+                    with contextlib.suppress(RuntimeError):
+                        self.manager.shutdown_kernel(now=False)
+                self.client.stop_channels()
+                self.client = None
+            if self.manager is not None:
+                if self._process is not None and self._process.poll() is None:
+                    self._process.kill()
+                    self._process.wait()
+                self.manager.cleanup_resources()
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            if self._thread.is_alive():
-                self._thread.join(timeout=5)
-            if not self._loop.is_running():
-                self._loop.close()
             shutil.rmtree(self._directory, ignore_errors=True)
 
     # -- use ---------------------------------------------------------------------------------------
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the kernel's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the kernel's loop and wait; the wait can be interrupted."""
-        return self.submit(work).result()
-
-    async def is_alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the process lives."""
-        return self.manager is not None and bool(await self.manager.is_alive())
+        if self._process is not None:
+            return bool(self._process.poll() is None)
+        return self.manager is not None and bool(self.manager.is_alive())
 
-    async def interrupt(self) -> None:
+    def interrupt(self) -> None:
         """Interrupt what the kernel does (KeyboardInterrupt in Python)."""
-        if await self.is_alive():
-            await self.manager.interrupt_kernel()
+        if self.is_alive():
+            self.manager.interrupt_kernel()
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """Kill the process at once."""
         if self._process is not None:
             # jupyter_client's own kill waits and signals a group; the process alone is certain.
             self._process.kill()
         elif self.manager is not None:
-            await self.manager.shutdown_kernel(now=True)
+            self.manager.shutdown_kernel(now=True)
 
     def ending(self) -> str:
         """Say how the process ended."""
@@ -159,10 +151,10 @@ class Kernel:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    async def _start(self) -> None:
-        from jupyter_client.manager import AsyncKernelManager
+    def _launch(self) -> None:
+        from jupyter_client.manager import KernelManager
 
-        manager = AsyncKernelManager(kernel_name=self.name)
+        manager = KernelManager(kernel_name=self.name)
         if sys.platform != "win32":
             manager.transport = "ipc"
             manager.connection_file = str(self._directory / "kernel.json")
@@ -172,34 +164,24 @@ class Kernel:
             # No history database: a headless run must not write into a person's.
             arguments.append("--HistoryManager.hist_file=:memory:")
         try:
-            await manager.start_kernel(extra_arguments=arguments, cwd=self._cwd, env=self._env)
+            manager.start_kernel(extra_arguments=arguments, cwd=self._cwd, env=self._env)
         except (OSError, ValueError) as error:
             msg = f"kernel {self.name!r} could not be started: {type(error).__name__}: {error}"
             raise KernelDidNotStart(msg) from error
         self._process = getattr(manager.provisioner, "process", None)
-        self.client = manager.client()
+
+    def _wait_until_ready(self) -> None:
+        self.client = self.manager.blocking_client()
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
         try:
-            await self.client.wait_for_ready(timeout=self._start_timeout_s)
+            self.client.wait_for_ready(timeout=self._start_timeout_s)
         except RuntimeError as error:
-            if await self.is_alive():
+            if self.is_alive():
                 msg = f"kernel {self.name!r} was not ready after {self._start_timeout_s:g} s"
             else:
                 msg = f"kernel {self.name!r} died at its start: {self.ending()}"
             raise KernelDidNotStart(msg) from error
-
-    async def _stop(self, *, now: bool) -> None:
-        if self.client is not None:
-            if not now and await self.is_alive():
-                await self.manager.shutdown_kernel(now=False)
-            self.client.stop_channels()
-            self.client = None
-        if self.manager is not None:
-            if self._process is not None and self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
-            await self.manager.cleanup_resources()
 
 
 def _socket_directory(wanted: Path) -> Path:

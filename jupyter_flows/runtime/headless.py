@@ -1,0 +1,136 @@
+"""The notebook of an agent's run: parameters in, executed notebook out, papermill's conventions kept.
+
+The same steps as ``papermill.execute_notebook``, with papermill's own functions, but the end is the
+flow's: a cell may fail and the flow succeed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.notebook.read import parse_notebook
+from jupyter_flows.notebook.write import NotebookFile, add_banner, banner_text, mark_notebook, unmark
+from jupyter_flows.runtime.report_pipe import ReportPipe
+from jupyter_flows.schema.agents import Claim
+from jupyter_flows.schema.base import utc_now
+from jupyter_flows.schema.runs import StateName
+
+DEFAULT_KERNEL = "python3"
+
+
+def execute_notebook(
+    source: Path,
+    target: Path,
+    *,
+    claim: Claim,
+    kernel_name: str | None,
+    cwd: Path,
+    pipe: ReportPipe,
+) -> tuple[StateName, str]:
+    """Execute the verified notebook *source*; write and report the executed one, *target*.
+
+    Returns
+    -------
+    The flow's final state and its message.
+
+    Raises
+    ------
+    InvalidNotebook, KernelNotFound, KernelDidNotStart : nothing ran.
+    KeyboardInterrupt : the run was told to stop; the notebook shows how far it came.
+    """
+    from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+    from papermill.parameterize import parameterize_notebook
+
+    from jupyter_flows.runtime.kernels import require_kernel
+    from jupyter_flows.runtime.notebook_run import NotebookRun
+    from jupyter_flows.runtime.papermill_engine import FlowsEngine
+
+    papermill_engines.register("flows", FlowsEngine)
+    nb = _open(source, location=claim.spec.storage.location)
+    unmark(nb)
+    kernel = kernel_name or nb.metadata.get("kernelspec", {}).get("name") or DEFAULT_KERNEL
+    require_kernel(kernel)
+    if claim.run.parameters:
+        try:
+            nb = parameterize_notebook(
+                nb,
+                dict(claim.run.parameters),
+                False,
+                kernel_name=kernel,
+                engine_name="flows",  # noqa: FBT003
+            )
+        except (PapermillException, KeyError, ValueError) as error:
+            msg = f"parameters cannot be written for kernel {kernel}: {type(error).__name__}"
+            raise InvalidNotebook(msg) from error
+    nb = prepare_notebook_metadata(nb, claim.spec.storage.location, str(target))
+    nb = remove_error_markers(nb)
+    run = NotebookRun(pipe=pipe, flow_name=claim.spec.name, directory=target.parent)
+    began = utc_now()
+    state: StateName = "Cancelled"
+    message = "interrupted"
+    try:
+        with _directory(cwd):
+            FlowsEngine.execute_notebook(nb, kernel, output_path=str(target), progress_bar=False, run=run)
+        state, message = run.state, run.message
+        if state == "Failed":
+            # papermill's marks at the failed cell; its exception repeats what the state says.
+            with contextlib.suppress(PapermillExecutionError):
+                raise_for_execution_errors(nb, None)
+    finally:
+        ended = utc_now()
+        mark_notebook(
+            nb,
+            {
+                "flow": claim.spec.name,
+                "version": claim.run.version,
+                "run": claim.run.name,
+                "run_id": claim.run.id,
+                "state": state,
+                "message": message,
+                "started_at": began.isoformat(),
+                "ended_at": ended.isoformat(),
+            },
+        )
+        text = banner_text(
+            state=state,
+            message=message,
+            flow=claim.spec.name,
+            version=claim.run.version,
+            run=claim.run.name,
+            ended_at=ended,
+        )
+        add_banner(nb, text)
+        NotebookFile(target).save(nb, final=True)
+        pipe.result("notebook", str(target))
+    return state, message
+
+
+def _open(source: Path, *, location: str) -> Any:
+    import nbformat
+    from papermill.iorw import load_notebook_node
+
+    text = source.read_text("utf-8-sig")
+    # Ours says in a sentence what nbformat says in ten exceptions.
+    parse_notebook(text, path=location)
+    try:
+        return load_notebook_node(nbformat.reads(text, as_version=4))
+    except Exception as error:
+        msg = f"{location}: not a notebook that can be executed ({type(error).__name__}); open and save it in JupyterLab"
+        raise InvalidNotebook(msg) from error
+
+
+@contextlib.contextmanager
+def _directory(path: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
