@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from jupyter_flows.analysis.knowledge import VIEWS
+from jupyter_flows.analysis.knowledge import MUTATORS, VIEWS
 from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, contents, merge, union
 from jupyter_flows.analysis.scopes import locals_of
@@ -23,6 +23,7 @@ _LIFECYCLE = {
     "__post_init__",
     "__del__",
 }
+_CONTAINER_KINDS = frozenset({"list", "dict", "set", "tuple", "lazy"})
 _PROPERTIES = {"property", "cached_property", "setter", "getter"}
 
 
@@ -356,7 +357,8 @@ class Expressions:
             found |= self._bind_methods(lookup(obj.cls, name), one)
         if obj.kind == "class":
             inherited = lookup(obj, name)
-            found |= inherited
+            found |= self._bind_methods(frozenset(o for o in inherited if o.qual == "classmethod"), one)
+            found |= frozenset(o for o in inherited if o.qual != "classmethod")
             if not inherited:
                 found |= {inner for inner in obj.parts if inner.kind not in {"function"}}
         if found:
@@ -375,7 +377,11 @@ class Expressions:
             return frozenset({inner})
         if obj.cls is not None:
             self.operate(one)  # __getattr__
-        return contents(one)
+        if name in MUTATORS:
+            stored = Obj("method", name)
+            stored.receiver = one
+            return frozenset({stored}) | (EMPTY if obj.kind in _CONTAINER_KINDS else contents(one))
+        return EMPTY if obj.kind in _CONTAINER_KINDS else contents(one)
 
     def _view(self, obj: Obj) -> Value:
         if obj.kind == "pandas":
@@ -394,6 +400,8 @@ class Expressions:
             else:
                 method = Obj("bound", function.qual)
                 method.parts.add(function)
+                if function.qual == "classmethod":
+                    receiver = frozenset(obj.cls or obj for obj in receiver)
                 method.receiver = EMPTY if function.qual == "staticmethod" else receiver
                 bound.add(method)
         return frozenset(bound)

@@ -60,6 +60,10 @@ _PATH_RESULTS = {
     "relative_to",
     "parent",
 }
+_WRAPPERS = frozenset(
+    {"ChainMap", "writer", "DictWriter", "reader", "DictReader", "TextIOWrapper", "BufferedWriter"}
+)
+_RUNNABLE = frozenset({"function", "bound", "method", "instance", "lazy", "namespace"})
 _NAMESPACE_PURE = {"keys", "__contains__"}
 
 
@@ -183,6 +187,8 @@ class Calls(Magics):
             return union([EMPTY, *(self.apply(function, given, keywords) for function in callee.parts)])
         if callee.kind == "class":
             return self.instantiate(callee, arguments, keywords)
+        if callee.kind == "method":
+            return self._call_stored(callee, union([EMPTY, *arguments, *keywords.values()]))
         if callee.kind == "builtin":
             return self.builtin_call(callee.qual, arguments, keywords, node, is_bare=is_bare)
         if callee.kind in {"member", "module"}:
@@ -199,6 +205,13 @@ class Calls(Magics):
             self.ledger.change(frozenset({callee}), "called")
         fresh = Obj(callee.kind if callee.kind == "parameter" else "unknown")
         return union([frozenset({fresh}), *results])
+
+    def _call_stored(self, method: Obj, given: Value) -> Value:
+        """Call a changing method that was taken off its object: ``push = xs.append``."""
+        self.ledger.change(method.receiver, f".{method.qual}()")
+        for obj in method.receiver:
+            obj.parts |= given
+        return contents(method.receiver)
 
     # -- functions of the notebook -------------------------------------------------------------------------
 
@@ -340,16 +353,15 @@ class Calls(Magics):
         values = [*arguments, *keywords.values()]
         for value in values:
             for obj in closure_of(value, depth=2):
-                if (
-                    obj.kind not in {"function", "bound", "instance", "lazy", "namespace"}
-                    or obj in self.escaped
-                ):
+                if obj.kind not in _RUNNABLE or obj in self.escaped:
                     continue
                 if obj.kind == "namespace":
                     self.opaque("hands out its namespace")
                     continue
                 self.escaped.add(obj)
-                if obj.thunk is not None:
+                if obj.kind == "method":
+                    self._call_stored(obj, elements)
+                elif obj.thunk is not None:
                     results.append(self.consume(frozenset({obj})))
                 elif obj.kind == "instance" and obj.cls is not None:
                     if obj not in value and obj.cls in self.escaped:
@@ -461,6 +473,8 @@ class Calls(Magics):
         made = Obj("lazy" if name in LAZY else "unknown", qual)
         if name in KEEPERS or name[:1].isupper() or (package not in WELL_KNOWN):
             made.parts |= everything
+        if name in _WRAPPERS:
+            made.viewed |= everything
         if name in {"open", "urlopen", "fdopen"}:
             made.kind = "file"
         if name == "partial" and arguments:
@@ -563,7 +577,10 @@ class Calls(Magics):
         elements = EMPTY
         if callables and obj.kind != "pandas":
             elements = contents(one)
-        if obj.cls is not None and not _is_plain_container(name):
+        holds_callables = any(inner.kind in {"function", "bound", "method", "lazy"} for inner in obj.parts)
+        if (obj.cls is not None or (holds_callables and obj.kind == "unknown")) and not _is_plain_container(
+            name
+        ):
             self._hand_over([one], {})
         results = [self._hand_over(arguments, keywords, elements=elements)]
         label = self.root_label(node.func)
@@ -630,8 +647,12 @@ class Calls(Magics):
             copied.parts |= obj.parts if obj.kind in {"list", "dict", "set"} else set()
             return frozenset({copied})
         if name in {"items", "iterrows", "itertuples", "keys"}:
+            pair = Obj("tuple")
+            pair.parts |= contents(one)
             listed = Obj("list")
-            listed.parts |= contents(one)
+            listed.parts.add(pair)
+            # Such a view is live: who reads it reads what the dictionary has become.
+            listed.receiver = one
             return frozenset({listed})
         if name in VIEWS:
             made = Obj("view")
@@ -716,11 +737,18 @@ class Calls(Magics):
             return frozenset({made})
         if name in {"zip", "enumerate", "iter", "reversed"}:
             made = Obj("lazy")
+            is_plain = name in {"iter", "reversed"}
+            row = Obj("tuple")
             for value in arguments:
-                made.parts |= (
-                    contents(value) | self.consume(value) | {obj for obj in value if obj.thunk is not None}
-                )
+                inner = contents(value) | self.consume(value)
+                row.parts |= inner
+                if is_plain:
+                    made.parts |= inner
                 made.viewed |= {obj for obj in value if obj.kind in {"lazy", "file", "iterator"}}
+            if not is_plain:
+                made.parts.add(row)
+            # It reads its sources only when it is consumed itself.
+            made.receiver = everything
             self.operate(everything)
             return frozenset({made})
         if name == "next":
@@ -799,6 +827,12 @@ class Calls(Magics):
             )
             self.ledger.read_everything()
             return EMPTY
+        if name == "vars":
+            return first
+        if name == "memoryview":
+            made = Obj("view")
+            made.viewed |= first
+            return frozenset({made})
         if name == "input":
             self.ledger.warn("asks for input: a headless run has nobody to answer")
             return frozenset({Obj("str")})

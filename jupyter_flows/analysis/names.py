@@ -15,6 +15,7 @@ from jupyter_flows.analysis.scopes import FunctionNode, locals_of, target_names,
 from jupyter_flows.analysis.stars import public_names
 from jupyter_flows.analysis.syntax import parse
 
+_SWALLOWERS = frozenset({"suppress", "raises", "assertRaises", "ExitStack"})
 State = tuple[dict[str, Binding], dict[str, Binding]]
 
 
@@ -522,6 +523,8 @@ class Statements(Calls):
     _do_continue = _do_break
 
     def _do_with(self, node: ast.With | ast.AsyncWith) -> None:
+        before = self.snapshot()
+        may_swallow = False
         for item in node.items:
             value = self.evaluate(item.context_expr)
             entered: set[Obj] = set()
@@ -538,9 +541,14 @@ class Statements(Calls):
                 else:
                     entered |= self.consume(frozenset({obj})) | {obj}
             self.operate(value)
+            may_swallow |= any(
+                obj.qual.rpartition(".")[2] in _SWALLOWERS or obj.cls is not None for obj in value
+            )
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, frozenset(entered), None, how="bound by with")
         self.walk(node.body)
+        if may_swallow:
+            self.join(before)
 
     _do_asyncwith = _do_with
 
