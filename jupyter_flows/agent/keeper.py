@@ -160,7 +160,9 @@ class Keeper:
             return 0
         # A spool of an earlier token was delivered or refused; its numbers mean nothing under this one.
         self._spool = Spool(
-            self.directory / f"spool-{self._token}", limit_bytes=self._settings.spool_limit_mb << 20
+            self.directory / f"spool-{self._token}",
+            limit_bytes=self._settings.spool_limit_mb << 20,
+            hold_finish=True,
         )
         self._deliverer = Deliverer(
             self._spool,
@@ -385,7 +387,8 @@ class Keeper:
                 for item in open_tasks_ended(self._spool.states(), end.state, now=utc_now()):
                     self._spool.append(item)
                 self._spool.append(end)
-            self._spool.flush()
+        self._spool.release_finish()
+        self._spool.flush()
         delivered = isinstance(end, Nothing) or self._deliver_rest()
         if delivered and isinstance(end, HandedBack):
             delivered = self._hand_back(end)
@@ -425,8 +428,9 @@ class Keeper:
         return False
 
     def _tidy(self) -> None:
-        """Remove what only a living run needs: its sockets and its claim."""
-        shutil.rmtree(self.directory / "kernel", ignore_errors=True)
+        """Remove what only a living run needs: its sockets, its copy of the code, its claim."""
+        for name in ("kernel", "code"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         for left in Path(tempfile.gettempdir()).glob(f"jupyter-flows-{self._run.id[:12]}-*"):
             shutil.rmtree(left, ignore_errors=True)
         (self.directory / "claim.json").unlink(missing_ok=True)

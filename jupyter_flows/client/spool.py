@@ -139,6 +139,8 @@ class Spool:
         The run's own directory; made (0700) if absent.
     limit_bytes : int
         Most bytes of log lines kept for the whole run; states are never dropped.
+    hold_finish : bool
+        Keep the finish back until :meth:`release_finish`: there may be more to tell before it.
 
     Examples
     --------
@@ -148,7 +150,7 @@ class Spool:
     ()
     """
 
-    def __init__(self, directory: Path, *, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, *, limit_bytes: int, hold_finish: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory = directory
         self._limit_bytes = limit_bytes
@@ -165,7 +167,9 @@ class Spool:
         self._unanswered: _Planned | None = None
         self._dropped = 0
         self._dirty = False
+        self._holds_finish = hold_finish
         self.finish: FinishItem | None = None
+        self._finish_bytes = 0
         self._recover()
         self._appended = threading.Condition(self._lock)
 
@@ -183,11 +187,20 @@ class Spool:
             else:
                 if isinstance(item, FinishItem):
                     self._tell_dropped()
-                    self.finish = item
+                before = self._states.end
                 self._write(self._states, payload)
+                if isinstance(item, FinishItem):
+                    self.finish = item
+                    self._finish_bytes = self._states.end - before
             self._dirty = True
             self._appended.notify_all()
         return True
+
+    def release_finish(self) -> None:
+        """Let the finish be delivered: everything is told."""
+        with self._appended:
+            self._holds_finish = False
+            self._appended.notify_all()
 
     def flush(self) -> None:
         """Make what was taken survive a power cut."""
@@ -250,31 +263,32 @@ class Spool:
     # -- inside ------------------------------------------------------------------------------------
 
     def _pending(self) -> bool:
-        return (
-            self._unanswered is not None
-            or self._sent_states < self._states.end
-            or self._sent_logs < self._logs.end
-        )
+        if self._unanswered is not None or self._sent_logs < self._logs.end:
+            return True
+        return self._sent_states < (self._finish_at if self._holds_finish else self._states.end)
+
+    @property
+    def _finish_at(self) -> int:
+        """Where the finish begins in the file of states, or would."""
+        return self._states.end - self._finish_bytes
 
     def _plan(self, max_items: int, max_bytes: int) -> _Planned | None:
-        states = self._states.read(self._sent_states, max_bytes=max_bytes)[:max_items]
-        has_finish = bool(states) and isinstance(_decode_item.decode(states[-1][0]), FinishItem)
+        states = self._states.read(self._sent_states, stop=self._finish_at, max_bytes=max_bytes)[:max_items]
         used = sum(len(payload) for payload, _ in states)
         room = max_items - len(states)
         logs = self._logs.read(self._sent_logs, max_bytes=max(1, max_bytes - used))[:room] if room else []
-        if has_finish and (logs[-1][1] if logs else self._sent_logs) < self._logs.end:
-            states.pop()
+        states_end = states[-1][1] if states else self._sent_states
+        logs_end = logs[-1][1] if logs else self._sent_logs
+        if states_end == self._finish_at and logs_end == self._logs.end and not self._holds_finish:
+            finish = self._states.read(self._finish_at)
+            states += finish
         if not states and not logs:
-            if self._sent_logs < self._logs.end:
-                # The batch was one finish and nothing else fitted: let the log go first.
-                logs = self._logs.read(self._sent_logs, max_bytes=max_bytes)[:max_items]
-            if not logs:
-                return None
+            return None
         return _Planned(
             seq=self._seq,
             count=len(states) + len(logs),
             states=(self._sent_states, states[-1][1] if states else self._sent_states),
-            logs=(self._sent_logs, logs[-1][1] if logs else self._sent_logs),
+            logs=(self._sent_logs, logs_end),
         )
 
     def _items(self, plan: _Planned) -> tuple[SequencedItem, ...]:
@@ -314,10 +328,13 @@ class Spool:
                     logs=(plan.logs[0], min(plan.logs[1], self._logs.end)),
                 )
             )
-        for payload, _ in self._states.read(self._sent_states):
+        at = self._sent_states
+        for payload, end in self._states.read(at):
             item = _decode_item.decode(payload)
             if isinstance(item, FinishItem):
                 self.finish = item
+                self._finish_bytes = end - at
+            at = end
 
     def _tell_dropped(self) -> None:
         if not self._dropped:

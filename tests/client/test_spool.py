@@ -138,6 +138,26 @@ def test_damage_at_any_byte_leaves_a_good_prefix(tmp_path: Path, name: str) -> N
             shutil.rmtree(copy)
 
 
+def test_a_held_finish_goes_out_when_it_is_released(tmp_path: Path) -> None:
+    """What is learnt after a run's own end, but before it is told, still comes before it."""
+    spool = Spool(tmp_path / "s", limit_bytes=LIMIT, hold_finish=True)
+    spool.append(state("a"))
+    spool.append(finish())
+    assert ["a"] == told(tuple(drain(spool)))
+    assert not spool.pending
+    spool.append(line("swept"))
+    spool.release_finish()
+    assert ["swept", "finish"] == told(tuple(drain(spool)))
+
+
+def test_a_held_finish_is_free_for_whoever_finds_it(tmp_path: Path) -> None:
+    """A keeper that died while holding it does not hold it for ever."""
+    spool = Spool(tmp_path / "s", limit_bytes=LIMIT, hold_finish=True)
+    spool.append(finish())
+    spool.close()
+    assert ["finish"] == told(tuple(drain(Spool(tmp_path / "s", limit_bytes=LIMIT))))
+
+
 def test_files_are_private(tmp_path: Path) -> None:
     """Nobody else of the machine reads a run's reports."""
     spool = Spool(tmp_path / "s", limit_bytes=LIMIT)
