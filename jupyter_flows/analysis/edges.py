@@ -9,7 +9,7 @@ notebook contains; :func:`validate` is for those who want to build a flow of it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.model import Analysis, CellEdge, CellInfo, CellSource, EdgeKind, TaskOptions
@@ -159,31 +159,45 @@ def _named_apart(infos: list[CellInfo]) -> list[CellInfo]:
 
 def _found_edges(ledger: Ledger) -> list[CellEdge]:
     edges: list[CellEdge] = []
-    order: list[tuple[int, int, dict[str, str]]] = []
-    linked: set[tuple[int, int]] = set()
+    upstream: dict[int, int] = {}
     for (source, target, kind), reasons in ledger.edges.items():
-        if kind == "order":
-            order.append((source, target, reasons))
-            continue
-        linked.add((source, target))
+        upstream[target] = upstream.get(target, 0) | 1 << source
         edges.append(_edge(source, target, "data" if kind == "data" else "channel", reasons))
-    # An order edge says something only where no path of other edges says it.
-    behind = dict(ledger.ancestors)
-    for source, target, reasons in sorted(order, key=lambda item: (item[1], -item[0])):
-        if behind[target] >> source & 1:
-            continue
-        behind = _with_edge(behind, source, target)
-        edges.append(_edge(source, target, "order", reasons))
+    return edges + _order_edges(ledger, upstream)
+
+
+def _order_edges(ledger: Ledger, upstream: dict[int, int]) -> list[CellEdge]:
+    """Say who must not be overtaken, where no path of other edges says it already."""
+    edges = []
+    behind: dict[int, int] = {}
+    for target in sorted(ledger.ancestors):
+        reached = ledger.ancestors[target]
+        for source in _bits(upstream.get(target, 0)):
+            reached |= behind[source] | 1 << source
+        overtaken = ledger.overtaking.get(target, ())
+        readers = 0
+        for mask, _, _ in overtaken:
+            readers |= mask
+        # Nearest first: whoever is ordered before a nearer one is ordered already.
+        for source in reversed(list(_bits(readers & ~reached))):
+            if reached >> source & 1:
+                continue
+            reasons = {
+                name: f"cell {target} {verb} `{name}`, which cell {source} reads as it was"
+                for mask, name, verb in overtaken
+                if mask >> source & 1
+            }
+            edges.append(_edge(source, target, "order", reasons))
+            reached |= behind[source] | 1 << source
+        behind[target] = reached
     return edges
 
 
-def _with_edge(behind: dict[int, int], source: int, target: int) -> dict[int, int]:
-    gained = behind[source] | 1 << source
-    behind[target] |= gained
-    for later in behind:
-        if later > target and behind[later] >> target & 1:
-            behind[later] |= gained
-    return behind
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
 
 
 def _edge(source: int, target: int, kind: EdgeKind, reasons: dict[str, str]) -> CellEdge:

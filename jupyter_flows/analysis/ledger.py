@@ -6,7 +6,6 @@ overtaken. Knows nothing of syntax.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 
 from jupyter_flows.analysis.knowledge import BUILTINS
 from jupyter_flows.analysis.objects import EMPTY, IMMUTABLE_KINDS, Binding, Change, Frame, Obj, Value, Write
@@ -25,9 +24,12 @@ class Ledger:
         """(source, target, kind) -> {name: reason}."""
         self.ancestors: dict[int, int] = {}
         """Cell -> bit mask of the cells it depends on."""
-        self.name_readers: dict[str, set[int]] = {}
+        self.overtaking: dict[int, list[tuple[int, str, str]]] = {}
+        """Cell -> (bit mask of earlier readers, name, what the cell does to it)."""
+        self.name_readers: dict[str, int] = {}
+        """Name -> bit mask of the cells that read it from above."""
         self.channels: dict[str, list[Write]] = {}
-        self.channel_readers: dict[str, set[int]] = {}
+        self.channel_readers: dict[str, int] = {}
         self.catch_all: list[Write] = []
         """Cells that may have bound any name: star imports, opaque code."""
         self.outputs: list[Write] = []
@@ -64,12 +66,11 @@ class Ledger:
         self.edges.setdefault((source, self.cell, kind), {}).setdefault(name, reason)
         self.ancestors[self.cell] |= self.ancestors[source] | 1 << source
 
-    def not_before(self, earlier: Iterable[int], name: str, verb: str) -> None:
-        """Note that the present cell overwrites what *earlier* cells still had to read."""
-        for source in earlier:
-            if source != self.cell:
-                reason = f"cell {self.cell} {verb} `{name}`, which cell {source} reads as it was"
-                self.edges.setdefault((source, self.cell, "order"), {}).setdefault(name, reason)
+    def not_before(self, readers: int, name: str, verb: str) -> None:
+        """Note that the present cell overwrites what the cells in *readers* (a bit mask) still had to read."""
+        readers &= ~(1 << self.cell)
+        if readers:
+            self.overtaking.setdefault(self.cell, []).append((readers, name, verb))
 
     def _where(self) -> str:
         names = list(dict.fromkeys(self.through))
@@ -84,7 +85,7 @@ class Ledger:
             return self._read_unbound(name, quiet=quiet)
         writers = {write.cell: write for write in binding.writers if write.cell != self.cell}
         if writers:
-            self.name_readers.setdefault(name, set()).add(self.cell)
+            self.name_readers[name] = self.name_readers.get(name, 0) | 1 << self.cell
         changes = self._touch(name, binding.value)
         if not writers and not changes:
             return binding.value
@@ -118,12 +119,13 @@ class Ledger:
         # What was found once stays found: a second mention in the cell must come to the same answer.
         seen, changes = self.touched.setdefault(name, (set(), {}))
         stack = [(obj, True) for obj in value]
+        bit = 1 << self.cell
         while stack:
             obj, is_direct = stack.pop()
             if obj in seen:
                 continue
             seen.add(obj)
-            obj.readers.add(self.cell)
+            obj.readers |= bit
             change = obj.change
             if change is not None and change.cell != self.cell:
                 label = name if is_direct or change.label is None else change.label
@@ -192,7 +194,7 @@ class Ledger:
         if name.startswith("__flows_"):
             self.module.variables[name] = Binding((), value)
             return
-        self.not_before(self.name_readers.get(name, ()), name, "rebinds")
+        self.not_before(self.name_readers.get(name, 0), name, "rebinds")
         self.module.variables[name] = Binding((Write(self.cell, self.line, how),), value)
         for obj in value:
             obj.names.add(name)
@@ -200,7 +202,7 @@ class Ledger:
 
     def delete_name(self, name: str) -> None:
         """Take a global name away."""
-        self.not_before(self.name_readers.get(name, ()), name, "deletes")
+        self.not_before(self.name_readers.get(name, 0), name, "deletes")
         self.module.variables[name] = Binding(
             (Write(self.cell, self.line, "deleted"),), EMPTY, is_deleted=True
         )
@@ -222,11 +224,9 @@ class Ledger:
             via = label or (names[0] if names else None)
             if via is not None and not self._is_known_elsewhere(via):
                 via = None
-            earlier = obj.readers - {self.cell}
-            if earlier:
-                self.not_before(earlier, via or "an object", "changes")
             # Readers stay on the list: nothing orders two later writers of one object but this.
-            obj.readers.add(self.cell)
+            self.not_before(obj.readers, via or "an object", "changes")
+            obj.readers |= 1 << self.cell
             obj.change = Change(self.cell, self.line, how, via)
             changed = names if via is None or via in names else [via, *names]
             self.mutates.update(changed)
@@ -250,11 +250,11 @@ class Ledger:
             self.need(
                 write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}"
             )
-        self.channel_readers.setdefault(name, set()).add(self.cell)
+        self.channel_readers[name] = self.channel_readers.get(name, 0) | 1 << self.cell
 
     def write_channel(self, name: str, how: str, *, keeps_earlier: bool = False) -> None:
         """Write a hidden channel; *keeps_earlier* where readers see earlier writers too."""
-        self.not_before(self.channel_readers.get(name, ()), name, "changes")
+        self.not_before(self.channel_readers.get(name, 0), name, "changes")
         earlier = self.channels.get(name, []) if keeps_earlier else []
         self.channels[name] = [
             *(write for write in earlier if write.cell != self.cell),
@@ -278,7 +278,7 @@ class Ledger:
         self.is_opaque = True
         write = Write(self.cell, self.line, how)
         for name, binding in list(self.module.variables.items()):
-            self.not_before(self.name_readers.get(name, ()), name, "may change")
+            self.not_before(self.name_readers.get(name, 0), name, "may change")
             if write not in binding.writers:
                 self.module.variables[name] = binding._replace(writers=(*binding.writers, write))
         self.catch_all = [*(other for other in self.catch_all if other.cell != self.cell), write]

@@ -52,7 +52,8 @@ class Obj:
         self.viewed: set[Obj] = set()
         """Objects whose memory it shares: changing it changes them."""
         self.change: Change | None = None
-        self.readers: set[int] = set()
+        self.readers = 0
+        """Bit mask of the cells that read it."""
         self.names: set[str] = set()
         self.node: FunctionNode | ast.ClassDef | ast.GeneratorExp | None = None
         self.frame: Frame | None = None
@@ -65,22 +66,20 @@ class Obj:
     def __repr__(self) -> str:
         return f"<{self.kind} {self.qual or sorted(self.names)}>"
 
-    def reachable(self) -> Iterator[Obj]:
-        """Yield what is one step away."""
-        yield from self.parts
-        yield from self.viewed
+    def reachable(self) -> list[Obj]:
+        """Return what is one step away."""
+        found = [*self.parts, *self.viewed, *self.receiver, *self.bases]
         for value in self.attrs.values():
-            yield from value
-        yield from self.receiver
-        yield from self.bases
+            found += value
         if self.cls is not None:
-            yield self.cls
+            found.append(self.cls)
         frame = self.frame
         while frame is not None and frame.kind != "module":
-            yield frame.owner
+            found.append(frame.owner)
             for binding in frame.variables.values():
-                yield from binding.value
+                found += binding.value
             frame = frame.parent
+        return found
 
 
 Value = frozenset[Obj]
