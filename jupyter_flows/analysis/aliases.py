@@ -1,4 +1,4 @@
-"""What an expression evaluates to: names, items, attributes, displays, comprehensions. No calls, no statements.
+"""What an expression evaluates to: names, items, attributes, displays. No calls, no statements.
 
 Evaluating an expression reads its names through the ledger and returns the objects it may be, so that a
 change of one alias is a change of all.
@@ -39,7 +39,7 @@ class Expressions:
         self.constant_names: dict[str, str] = {}
         self.postpones_annotations = False
 
-    # -- to be provided by what builds on this ---------------------------------------------------
+    # -- to be provided by what builds on this -----------------------------------------------------------
 
     def call(self, node: ast.Call) -> Value:
         """Evaluate a call."""
@@ -61,7 +61,7 @@ class Expressions:
         """Note what reading an item means to a hidden channel."""
         raise NotImplementedError
 
-    # -- names --------------------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> Value:
         """Read a name by the scoping rules of the frame at work."""
@@ -133,7 +133,7 @@ class Expressions:
             frame = frame.parent
         return node.id
 
-    # -- expressions ------------------------------------------------------------------------------
+    # -- expressions -------------------------------------------------------------------------------------
 
     def evaluate(self, node: ast.expr | None) -> Value:
         """Read what *node* reads and return what it may be."""
@@ -360,7 +360,7 @@ class Expressions:
             found |= self._bind_methods(frozenset(o for o in inherited if o.qual == "classmethod"), one)
             found |= frozenset(o for o in inherited if o.qual != "classmethod")
             if not inherited:
-                found |= {inner for inner in obj.parts if inner.kind not in {"function"}}
+                found |= {inner for inner in obj.parts if inner.kind != "function"}
         if found:
             if any(function.kind == "function" for function in obj.attrs.get("__getattribute__", EMPTY)):
                 self.operate(one)
@@ -416,7 +416,7 @@ class Expressions:
         module.parts.add(found)
         return found
 
-    # -- iterating, operators, comprehensions --------------------------------------------------------
+    # -- iterating, operators, comprehensions ------------------------------------------------------------
 
     def consume(self, value: Value) -> Value:
         """Do the work that lazy objects in *value* have put off; return what it gives."""
@@ -527,7 +527,7 @@ class Expressions:
         finally:
             self.frame = outer
 
-    # -- ways through the code -----------------------------------------------------------------------
+    # -- ways through the code ---------------------------------------------------------------------------
 
     def snapshot(self) -> tuple[dict[str, Binding], dict[str, Binding]]:
         """Return the bindings of the module and of the frame at work, to come back to."""

@@ -29,8 +29,10 @@ from jupyter_flows.analysis.knowledge import (
 from jupyter_flows.analysis.objects import Obj, Value
 
 _SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
-_NOT_DRAWS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator", "SeedSequence", "get_state", "getstate",
-              "PCG64", "MT19937", "mtrand", "bit_generator"}  # fmt: skip
+_NOT_DRAWS = frozenset(
+    """default_rng RandomState Random SystemRandom Generator SeedSequence get_state getstate PCG64 MT19937 mtrand
+    bit_generator""".split()
+)
 _TORCH_DRAWS = {
     "rand",
     "randn",
@@ -43,6 +45,7 @@ _TORCH_DRAWS = {
     "randn_like",
     "dropout",
 }
+_PLACE_KEYWORDS = ("path", "file", "fname", "filepath_or_buffer", "io", "f")
 _UNKNOWN_FILE = "file:?"
 
 
@@ -53,7 +56,7 @@ class Channels(Expressions):
         """Forget what is per cell."""
         self.figure_is_own = False
 
-    # -- calls of library functions ----------------------------------------------------------------
+    # -- calls of library functions ----------------------------------------------------------------------
 
     def library_effects(
         self, qual: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call
@@ -92,9 +95,9 @@ class Channels(Expressions):
             self._environment(arguments[0] if arguments else frozenset(), writes=False)
         elif qual in {"os.putenv", "os.unsetenv"}:
             self._environment(arguments[0] if arguments else frozenset(), writes=True)
-        elif last in {"load_dotenv"}:
+        elif last == "load_dotenv":
             self.write_environment(None)
-        elif package in {"subprocess"} or qual in {"os.system", "os.popen"}:
+        elif package == "subprocess" or qual in {"os.system", "os.popen"}:
             self.external_program()
         elif qual.startswith("matplotlib.pyplot."):
             self._pyplot(last)
@@ -163,7 +166,7 @@ class Channels(Expressions):
         self.read_environment(None)
         self.ledger.read_channel("cwd")
 
-    # -- pictures -----------------------------------------------------------------------------------
+    # -- pictures ----------------------------------------------------------------------------------------
 
     def _pyplot(self, name: str) -> None:
         ledger = self.ledger
@@ -201,7 +204,7 @@ class Channels(Expressions):
             "set_color_codes",
         }:
             self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
-        elif name.endswith("plot") or name in SEABORN_DRAWS or name.endswith("Grid"):
+        elif name.endswith(("plot", "Grid")) or name in SEABORN_DRAWS:
             self.ledger.read_channel("mpl:style")
             if "ax" not in keywords:
                 self._pyplot("plot")
@@ -212,14 +215,13 @@ class Channels(Expressions):
         if "ax" not in keywords:
             self._pyplot("plot")
 
-    # -- files ---------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------
 
     def _file_function(
         self, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
     ) -> None:
-        first = arguments[0] if arguments else next(
-            (keywords[key] for key in ("path", "file", "fname", "filepath_or_buffer", "io", "f") if key in keywords), frozenset()
-        )  # fmt: skip
+        named = [keywords[key] for key in _PLACE_KEYWORDS if key in keywords]
+        first: Value = arguments[0] if arguments else named[0] if named else frozenset()
         if name in FILE_MOVERS and package in {"shutil", "os"} and len(arguments) > 1:
             self.read_file(arguments[0])
             self.write_file(arguments[1])
@@ -302,13 +304,9 @@ class Channels(Expressions):
             ledger.read_channel(_UNKNOWN_FILE)
             return
         pattern = f"file:{path}"
-        matching = [
-            name
-            for name in ledger.channels
-            if name.startswith("file:")
-            and (name in {pattern, _UNKNOWN_FILE} or fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(pattern, name)
-                 or name.startswith(pattern + "/") or pattern.startswith(name + "/") or (is_listing and path == "."))
-        ]  # fmt: skip
+        matching = [name for name in ledger.channels if _may_be(name, pattern)]
+        if is_listing and path == ".":
+            matching = [name for name in ledger.channels if name.startswith("file:")]
         for name in sorted({pattern, *matching}):
             ledger.read_channel(name)
 
@@ -328,13 +326,13 @@ class Channels(Expressions):
                 self.ledger.read_channel(f"file:{folder}")
         if path is None:
             self.ledger.warn(
-                "writes a file whose name is only known when it runs: cells that read it may not be linked (file)"
+                "writes a file whose name is only known when it runs: readers may not be linked (file)"
             )
             self.ledger.write_channel(_UNKNOWN_FILE, "file written", keeps_earlier=True)
         else:
             self.ledger.write_channel(f"file:{path}", "file written")
 
-    # -- imports, items, attributes ---------------------------------------------------------------------
+    # -- imports, items, attributes ----------------------------------------------------------------------
 
     def import_effects(self, module: str) -> None:
         """Note what an import depends on: ``sys.path`` and modules that cells wrote as files."""
@@ -407,6 +405,19 @@ def _path(place: Value) -> str | None:
     if text is None:
         return None
     return text if "://" in text else posixpath.normpath(text.replace("\\", "/"))
+
+
+def _may_be(channel: str, pattern: str) -> bool:
+    """Whether a file written under one name may be read under the other: patterns, folders, unknown names."""
+    if not channel.startswith("file:"):
+        return False
+    return (
+        channel == _UNKNOWN_FILE
+        or fnmatch.fnmatchcase(channel, pattern)
+        or fnmatch.fnmatchcase(pattern, channel)
+        or channel.startswith(pattern + "/")
+        or pattern.startswith(channel + "/")
+    )
 
 
 def _folders(path: str | None) -> list[str]:

@@ -22,7 +22,7 @@ from jupyter_flows.errors import DuplicateTaskName, FlowCycle, InvalidFlow, Inva
 
 
 def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis:
-    """Read *cells* and find every edge between them.
+    r"""Read *cells* and find every edge between them.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis
 
     Examples
     --------
-    >>> sources = ["k = 2", "def f(x):\\n    return k * x", "print(f(3))"]
+    >>> sources = ["k = 2", "def f(x):\n    return k * x", "print(f(3))"]
     >>> cells = [CellSource(id=str(i), index=i, source=s) for i, s in enumerate(sources, 1)]
     >>> [(e.source_index, e.target_index, e.names) for e in analyse(cells).dependencies]
     [(1, 3, ('k',)), (2, 3, ('f',))]

@@ -149,7 +149,7 @@ class Magics(Channels):
             for path in names:
                 self.write_file(frozenset({Obj("str", const=path.removesuffix(".git"))}))
 
-    # -- line magics --------------------------------------------------------------------------------
+    # -- line magics -------------------------------------------------------------------------------------
 
     def _line_magic(self, name: str, line: str) -> Value:
         ledger = self.ledger
@@ -226,7 +226,7 @@ class Magics(Channels):
                 self._read_if_bound(name)
                 self.ledger.write_channel(f"store:{name}", "stored")
 
-    # -- cell magics -----------------------------------------------------------------------------------
+    # -- cell magics -------------------------------------------------------------------------------------
 
     def _cell_magic(self, name: str, line: str, body: str) -> None:
         ledger = self.ledger

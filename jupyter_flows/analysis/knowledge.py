@@ -57,6 +57,7 @@ MUTATOR_PREFIXES = (
 )
 
 # Of those, methods that frames, series and strings share by name and where they change nothing.
+FRAME_PLOTS = _words("plot hist boxplot bar barh line area scatter pie kde density hexbin box")
 PANDAS_MUTATORS = _words("insert update pop __setitem__ __delitem__")
 PANDAS_RETURNS = _words("""
 read_csv read_excel read_json read_parquet read_table read_sql read_sql_query read_html read_pickle read_feather

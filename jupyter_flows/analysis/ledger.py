@@ -6,7 +6,6 @@ overtaken. Knows nothing of syntax.
 
 from __future__ import annotations
 
-
 from jupyter_flows.analysis.knowledge import BUILTINS
 from jupyter_flows.analysis.objects import EMPTY, IMMUTABLE_KINDS, Binding, Change, Frame, Obj, Value, Write
 
@@ -53,7 +52,7 @@ class Ledger:
         self.is_opaque = False
         self.touched: dict[str, tuple[set[Obj], dict[tuple[str, int], Change]]] = {}
 
-    # -- edges --------------------------------------------------------------------------------
+    # -- edges -------------------------------------------------------------------------------------------
 
     def warn(self, sentence: str) -> None:
         """Put a sentence on the cell, once."""
@@ -61,7 +60,7 @@ class Ledger:
 
     def need(self, source: int, name: str, *, kind: str = "data", reason: str) -> None:
         """Note that the present cell needs *source*."""
-        if source == self.cell or source == 0:
+        if source in {self.cell, 0}:
             return
         self.edges.setdefault((source, self.cell, kind), {}).setdefault(name, reason)
         self.ancestors[self.cell] |= self.ancestors[source] | 1 << source
@@ -76,7 +75,7 @@ class Ledger:
         names = list(dict.fromkeys(self.through))
         return f" (in {' → '.join(names)})" if names else ""
 
-    # -- global names ---------------------------------------------------------------------------
+    # -- global names ------------------------------------------------------------------------------------
 
     def read_name(self, name: str, *, quiet: bool = False) -> Value:
         """Read a global (or builtin) name and everything that can be reached through it."""
@@ -209,7 +208,7 @@ class Ledger:
         self.deletes.add(name)
         self.writes.discard(name)
 
-    # -- objects --------------------------------------------------------------------------------
+    # -- objects -----------------------------------------------------------------------------------------
 
     def change(self, value: Value, how: str, *, label: str | None = None) -> None:
         """Note that the present cell changes these objects in place."""
@@ -242,7 +241,7 @@ class Ledger:
         binding = self.module.variables.get(name)
         return binding is not None and obj in binding.value
 
-    # -- hidden channels ------------------------------------------------------------------------
+    # -- hidden channels ---------------------------------------------------------------------------------
 
     def read_channel(self, name: str) -> None:
         """Depend on whoever wrote the channel last."""
@@ -266,7 +265,7 @@ class Ledger:
         self.read_channel(name)
         self.write_channel(name, how)
 
-    # -- opaque code ----------------------------------------------------------------------------
+    # -- opaque code -------------------------------------------------------------------------------------
 
     def read_everything(self) -> None:
         """Depend on every name that is bound now."""

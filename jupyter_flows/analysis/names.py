@@ -30,7 +30,7 @@ class Statements(Calls):
         """Bindings at the places where control leaves the function early."""
         self.breaks: list[State] = []
 
-    # -- whole cells and bodies -------------------------------------------------------------------------
+    # -- whole cells and bodies --------------------------------------------------------------------------
 
     def walk_cell(self, body: list[ast.stmt]) -> None:
         """Walk a cell's statements; the last expression is shown, not thrown away."""
@@ -104,7 +104,7 @@ class Statements(Calls):
                     if isinstance(child, ast.expr):
                         self.evaluate(child)
 
-    # -- assignments ----------------------------------------------------------------------------------------
+    # -- assignments -------------------------------------------------------------------------------------
 
     def _do_expr(self, node: ast.Expr) -> None:
         outer, self.thrown_away = self.thrown_away, None
@@ -274,7 +274,7 @@ class Statements(Calls):
                 "item deleted" if isinstance(target, ast.Subscript) else "attribute deleted",
             )
 
-    # -- imports and definitions --------------------------------------------------------------------------------
+    # -- imports and definitions -------------------------------------------------------------------------
 
     def _do_import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -464,7 +464,7 @@ class Statements(Calls):
         self.frame.returns |= self.evaluate(node.value)
         self.exits.append(self.snapshot())
 
-    # -- control flow -----------------------------------------------------------------------------------------
+    # -- control flow ------------------------------------------------------------------------------------
 
     def _do_if(self, node: ast.If) -> None:
         self.operate(self.evaluate(node.test))

@@ -31,11 +31,11 @@ _cache: dict[int, tuple[ast.AST, Locals]] = {}
 
 
 def locals_of(node: FunctionNode | ast.ClassDef) -> Locals:
-    """Names that the body of *node* binds, parameters included.
+    r"""Names that the body of *node* binds, parameters included.
 
     Examples
     --------
-    >>> tree = ast.parse("def f(a):\\n    global g\\n    g = b = a\\n    return [i for i in b]")
+    >>> tree = ast.parse("def f(a):\n    global g\n    g = b = a\n    return [i for i in b]")
     >>> sorted(locals_of(tree.body[0]).bound)
     ['a', 'b']
     """
@@ -91,7 +91,7 @@ def _collect(node: ast.AST, found: Locals, *, in_comprehension: bool = False) ->
         found.nonlocal_names.update(node.names)
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         found.bound.update(imported_names(node))
-    elif isinstance(node, ast.ExceptHandler) or isinstance(node, (ast.MatchAs, ast.MatchStar)):
+    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
         if node.name:
             found.bound.add(node.name)
     elif isinstance(node, ast.MatchMapping):

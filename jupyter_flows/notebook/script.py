@@ -21,17 +21,17 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def split_script(text: str) -> list[Piece]:
-    """Split a script at its ``# %%`` lines; without any it is one cell.
+    r"""Split a script at its ``# %%`` lines; without any it is one cell.
 
     Magics that are commented out for Python's sake (``# %%time``, ``# !ls``) are not woken up, but a line
     ``# %%task clean`` makes its cell a task.
 
     Examples
     --------
-    >>> [piece.source for piece in split_script("x = 1\\n# %%\\ny = x\\n")]
-    ['x = 1\\n', 'y = x\\n']
-    >>> split_script("# %%task clean --retries 2\\ny = 1\\n")[0].source
-    '%%task clean --retries 2\\ny = 1\\n'
+    >>> [piece.source for piece in split_script("x = 1\n# %%\ny = x\n")]
+    ['x = 1\n', 'y = x\n']
+    >>> split_script("# %%task clean --retries 2\ny = 1\n")[0].source
+    '%%task clean --retries 2\ny = 1\n'
     """
     pieces: list[Piece] = []
     lines: list[str] = []

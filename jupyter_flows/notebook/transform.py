@@ -32,13 +32,13 @@ class PlainCell(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def plain_python(source: str) -> PlainCell:
-    """Rewrite a cell as plain Python.
+    r"""Rewrite a cell as plain Python.
 
     Examples
     --------
     >>> plain_python("files = !ls {folder}").source
-    "files = get_ipython().getoutput('ls {folder}')\\n"
-    >>> plain_python("%%task clean --retries 2\\nx = 1").magic
+    "files = get_ipython().getoutput('ls {folder}')\n"
+    >>> plain_python("%%task clean --retries 2\nx = 1").magic
     'clean --retries 2'
     """
     magic: str | None = None
