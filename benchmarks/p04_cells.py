@@ -82,9 +82,8 @@ def main() -> None:
     print(
         f"P4  {CELLS} one-line cells: ours {own:.2f} s · nbclient {nbclient:.2f} s · papermill {slow:.2f} s"
     )
-    print(
-        f"    ours / nbclient = {own / nbclient:.2f} (promise: <= 1.15) · papermill / ours = {slow / own:.1f} (promise: >= 10)"
-    )
+    print(f"    ours / nbclient = {own / nbclient:.2f} (promise: <= 1.15)")
+    print(f"    papermill / ours = {slow / own:.1f} (promise: >= 10)")
 
 
 if __name__ == "__main__":

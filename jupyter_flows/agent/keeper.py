@@ -47,6 +47,7 @@ from jupyter_flows.agent.policy import (
     HandedBack,
     Nothing,
     StopAsked,
+    StopCause,
     final_item,
     ladder,
     open_tasks_ended,
@@ -55,7 +56,7 @@ from jupyter_flows.agent.policy import (
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
-from jupyter_flows.errors import FlowsError, RunNotStarted, ServerFault
+from jupyter_flows.errors import FlowsError, LeaseLost, RunNotStarted, ServerFault
 from jupyter_flows.run_configs.base import run_config_from_ref
 from jupyter_flows.runtime.processes import adopt_orphans, start_ticks
 from jupyter_flows.runtime.redact import message as safe_message
@@ -343,9 +344,10 @@ class Keeper:
             try:
                 answer = self._api.heartbeat_run(self._run.id, Heartbeat(token=self._token))
             except FINAL as error:
-                # A lease that merely ran out is renewed while its token is the newest; a refusal means that
-                # the run ended or is somebody else's.
-                self.ask_stop(StopAsked(cause="superseded", message=str(error)))
+                # A lease that merely ran out is renewed while nobody else was started; a refusal means that
+                # the run is offered again, has ended, or is somebody else's.
+                cause: StopCause = "fenced" if isinstance(error, LeaseLost) else "superseded"
+                self.ask_stop(StopAsked(cause=cause, message=str(error)))
             except (ServerFault, OSError):
                 wait_s = min(wait_s, 1.0)
                 if self._claim.spec.on_lost == "rerun" and time.monotonic() >= self._trusted_until:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 
@@ -23,7 +24,7 @@ def main() -> int:
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     # The keeper starts us with -P, so that no file of the user's hides a module of ours. The directories
     # in which the user's own modules are found come last.
-    sys.path.append(os.getcwd())
+    sys.path.append(str(Path.cwd()))
 
     import msgspec
 

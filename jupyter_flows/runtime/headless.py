@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.errors import InvalidNotebook
 from jupyter_flows.notebook.read import parse_notebook
@@ -19,6 +19,9 @@ from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
+
+if TYPE_CHECKING:
+    from jupyter_flows.runtime.kernels import Kernel
 
 DEFAULT_KERNEL = "python3"
 
@@ -43,41 +46,54 @@ def execute_notebook(
     InvalidNotebook, KernelNotFound, KernelDidNotStart : nothing ran.
     KeyboardInterrupt : the run was told to stop; the notebook shows how far it came.
     """
-    from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
+    from jupyter_flows.runtime.kernels import Kernel
+
+    text = source.read_text("utf-8-sig")
+    registered = parse_notebook(text, path=claim.spec.storage.location)
+    kernel = Kernel(
+        kernel_name or registered.kernel or DEFAULT_KERNEL, directory=target.parent / "kernel", cwd=str(cwd)
+    )
+    # The kernel's process starts while this one imports papermill: each takes half a second and more.
+    kernel.launch()
+    try:
+        return _execute(text, target, claim=claim, kernel=kernel, cwd=cwd, pipe=pipe)
+    finally:
+        kernel.stop(now=True)
+
+
+def _execute(
+    text: str, target: Path, *, claim: Claim, kernel: Kernel, cwd: Path, pipe: ReportPipe
+) -> tuple[StateName, str]:
     from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillException, PapermillExecutionError
+    from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
     from papermill.parameterize import parameterize_notebook
 
-    from jupyter_flows.runtime.kernels import require_kernel
     from jupyter_flows.runtime.notebook_run import NotebookRun
     from jupyter_flows.runtime.papermill_engine import FlowsEngine
 
     papermill_engines.register("flows", FlowsEngine)
-    nb = _open(source, location=claim.spec.storage.location)
+    nb = _open(text, location=claim.spec.storage.location)
     unmark(nb)
-    kernel = kernel_name or nb.metadata.get("kernelspec", {}).get("name") or DEFAULT_KERNEL
-    require_kernel(kernel)
     if claim.run.parameters:
         try:
             nb = parameterize_notebook(
-                nb,
-                dict(claim.run.parameters),
-                False,
-                kernel_name=kernel,
-                engine_name="flows",  # noqa: FBT003
+                nb, dict(claim.run.parameters), kernel_name=kernel.name, engine_name="flows"
             )
         except (PapermillException, KeyError, ValueError) as error:
-            msg = f"parameters cannot be written for kernel {kernel}: {type(error).__name__}"
+            msg = f"parameters cannot be written for kernel {kernel.name}: {type(error).__name__}"
             raise InvalidNotebook(msg) from error
     nb = prepare_notebook_metadata(nb, claim.spec.storage.location, str(target))
     nb = remove_error_markers(nb)
-    run = NotebookRun(pipe=pipe, flow_name=claim.spec.name, directory=target.parent)
+    run = NotebookRun(pipe=pipe, flow_name=claim.spec.name, directory=target.parent, kernel=kernel)
     began = utc_now()
     state: StateName = "Cancelled"
     message = "interrupted"
     try:
         with _directory(cwd):
-            FlowsEngine.execute_notebook(nb, kernel, output_path=str(target), progress_bar=False, run=run)
+            FlowsEngine.execute_notebook(
+                nb, kernel.name, output_path=str(target), progress_bar=False, run=run
+            )
         state, message = run.state, run.message
         if state == "Failed":
             # papermill's marks at the failed cell; its exception repeats what the state says.
@@ -112,17 +128,14 @@ def execute_notebook(
     return state, message
 
 
-def _open(source: Path, *, location: str) -> Any:
+def _open(text: str, *, location: str) -> Any:
     import nbformat
     from papermill.iorw import load_notebook_node
 
-    text = source.read_text("utf-8-sig")
-    # Ours says in a sentence what nbformat says in ten exceptions.
-    parse_notebook(text, path=location)
     try:
         return load_notebook_node(nbformat.reads(text, as_version=4))
     except Exception as error:
-        msg = f"{location}: not a notebook that can be executed ({type(error).__name__}); open and save it in JupyterLab"
+        msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
         raise InvalidNotebook(msg) from error
 
 

@@ -88,8 +88,8 @@ class Kernel:
 
     # -- life --------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start the process and wait until it answers.
+    def launch(self) -> None:
+        """Start the process, without waiting for it: there may be other things to do meanwhile.
 
         Raises
         ------
@@ -99,6 +99,20 @@ class Kernel:
         self._directory = _socket_directory(self._wanted_directory)
         try:
             self._launch()
+        except BaseException:
+            self.stop(now=True)
+            raise
+
+    def start(self) -> None:
+        """Start the process, if that was not done, and wait until it answers.
+
+        Raises
+        ------
+        KernelNotFound, KernelDidNotStart
+        """
+        if self.manager is None:
+            self.launch()
+        try:
             self._wait_until_ready()
         except BaseException:
             self.stop(now=True)

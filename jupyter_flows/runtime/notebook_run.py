@@ -36,6 +36,8 @@ class NotebookRun:
     directory : Path, optional
         The run's own directory: sockets of the kernel and ``traceback.txt`` go there; default: a
         temporary one, and no traceback beside the notebook's own.
+    kernel : Kernel, optional
+        A kernel that was launched already; it is stopped at the end.
 
     Attributes
     ----------
@@ -49,7 +51,9 @@ class NotebookRun:
         pipe: ReportPipe | None = None,
         flow_name: str = "notebook",
         directory: Path | None = None,
+        kernel: Kernel | None = None,
     ) -> None:
+        self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
         self._flow_name = flow_name
         self._directory = directory
@@ -101,7 +105,7 @@ class NotebookRun:
     @contextlib.contextmanager
     def _kernel(self, name: str, start_timeout_s: float) -> Any:
         with tempfile.TemporaryDirectory(prefix="jupyter-flows-") as temporary:
-            kernel = Kernel(
+            kernel = self._launched or Kernel(
                 name,
                 directory=(self._directory or Path(temporary)) / "kernel",
                 start_timeout_s=start_timeout_s,
