@@ -6,7 +6,7 @@ Knows records and rows; :mod:`~jupyter_flows.client.transport` knows HTTP.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -51,6 +51,8 @@ from jupyter_flows.schema.runs import (
     TaskRunRecord,
 )
 from jupyter_flows.schema.server import CreateToken, NewToken, Nothing, TokenPage, VersionInfo
+
+A = TypeVar("A")
 
 KEEP_ALIVE_LIMIT_S = 45.0
 """Three times the server's keep-alive: a stream silent for longer is broken."""
@@ -248,13 +250,13 @@ class FlowsApi:
     def _call(
         self,
         name: str,
-        kind: Any,
+        kind: type[A],
         *,
         body: msgspec.Struct | None = None,
         query: dict[str, str | int | None] | None = None,
         read_timeout_s: float | None = None,
         **path: str,
-    ) -> Any:
+    ) -> A:
         row = BY_NAME[name]
         where = row.path.format(**{key: quote(value, safe="") for key, value in path.items()})
         data = to_json(check(body)) if body is not None else (b"{}" if row.method == "POST" else None)

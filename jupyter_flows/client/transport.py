@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from jupyter_flows.errors import (
+    Bug,
     FlowsError,
     InvalidRequest,
     NotAuthorised,
@@ -176,7 +177,7 @@ class Transport:
             problem = None
         if problem is not None and _is_ours(answer):
             kind = _by_code(FlowsError).get(problem.code)
-            if kind is None or kind is FlowsError:
+            if kind is None or kind in {FlowsError, Bug}:
                 kind = ServerUnavailable if status in _TEMPORARY else ServerFault
             return kind(problem.message)
         who = _gateway(answer, text)

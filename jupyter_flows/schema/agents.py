@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from jupyter_flows.schema.base import Count, Id, Labels, Name, Record, Request, UtcTime, Word
+from jupyter_flows.schema.base import Count, Id, Labels, Name, OptionalName, Record, Request, UtcTime, Word
 from jupyter_flows.schema.flows import FlowSpec
 from jupyter_flows.schema.runs import Lease, RunRecord
 
@@ -17,13 +17,13 @@ class RegisterAgent(Request, frozen=True, kw_only=True):
     name: Name
     labels: Labels = ()
     kind: Word = "local"
-    host: Name = ""
+    host: OptionalName = ""
     pid: Count = 0
-    version: Word = ""
+    version: OptionalName = ""
     exclusive: bool = False
     max_runs: Count = 0
     kernels: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
-    python: Word = ""
+    python: OptionalName = ""
 
 
 class AgentRecord(Record, frozen=True, kw_only=True):
@@ -33,13 +33,13 @@ class AgentRecord(Record, frozen=True, kw_only=True):
     name: Name
     labels: Labels = ()
     kind: Word = "local"
-    host: Name = ""
+    host: OptionalName = ""
     pid: Count = 0
-    version: Word = ""
+    version: OptionalName = ""
     exclusive: bool = False
     max_runs: Count = 0
     kernels: tuple[Name, ...] = ()
-    python: Word = ""
+    python: OptionalName = ""
     started_at: UtcTime
     last_seen_at: UtcTime
     alive: bool = True

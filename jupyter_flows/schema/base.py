@@ -28,6 +28,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+OptionalName = Annotated[str, Meta(max_length=200)]
+"""A name that may be empty: not known."""
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=1000)]
 LongText = Annotated[str, Meta(max_length=8000)]

@@ -12,6 +12,7 @@ from jupyter_flows.schema.base import (
     Id,
     Labels,
     Name,
+    OptionalName,
     OptionValue,
     Record,
     Request,
@@ -33,7 +34,7 @@ class ParameterSpec(Record, frozen=True, kw_only=True):
     name: Name
     required: bool
     default: OptionValue = None
-    slug: Name = ""
+    slug: OptionalName = ""
 
 
 class TaskSpec(Record, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class FlowVersion(Record, frozen=True, kw_only=True):
     digest: Digest
     spec: FlowSpec
     registered_at: UtcTime
-    registered_by: Name = ""
+    registered_by: OptionalName = ""
 
 
 class AgentMatch(Record, frozen=True, kw_only=True):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from jupyter_flows.schema.base import Count, Id, Labels, LongText, Name, Record, Request, UtcTime, Word
+from jupyter_flows.schema.base import (
+    Count,
+    Id,
+    Labels,
+    LongText,
+    Name,
+    OptionalName,
+    Record,
+    Request,
+    UtcTime,
+    Word,
+)
 
 
 class VersionInfo(Record, frozen=True, kw_only=True):
@@ -10,7 +21,7 @@ class VersionInfo(Record, frozen=True, kw_only=True):
 
     version: Word
     api: Word = "v1"
-    server_id: Name = ""
+    server_id: OptionalName = ""
     kind: Word = "standalone"
     started_at: UtcTime | None = None
 

@@ -1,0 +1,1 @@
+"""One file a step, forward only, from every released version."""
