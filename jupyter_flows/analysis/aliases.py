@@ -7,22 +7,12 @@ change of one alias is a change of all.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
+from jupyter_flows.analysis.classes import lookup, special_methods
 from jupyter_flows.analysis.knowledge import MUTATORS, VIEWS
 from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, contents, merge, union
-from jupyter_flows.analysis.scopes import locals_of
 
-_LIFECYCLE = {
-    "__init__",
-    "__new__",
-    "__init_subclass__",
-    "__class_getitem__",
-    "__set_name__",
-    "__post_init__",
-    "__del__",
-}
 _CONTAINER_KINDS = frozenset({"list", "dict", "set", "tuple", "lazy"})
 _PROPERTIES = {"property", "cached_property", "setter", "getter"}
 
@@ -548,46 +538,6 @@ class Expressions:
             self.frame.variables = merge(self.frame.variables, state[1])
 
 
-def lookup(cls: Obj, name: str) -> Value:
-    """Find a class attribute, nearest class first."""
-    seen: set[Obj] = set()
-    level = [cls]
-    while level:
-        following: list[Obj] = []
-        for one in level:
-            if one in seen:
-                continue
-            seen.add(one)
-            if name in one.attrs:
-                return one.attrs[name]
-            following.extend(one.bases)
-        level = following
-    return EMPTY
-
-
-def methods(cls: Obj) -> Iterator[tuple[str, Value]]:
-    """Yield all functions of a class and its bases."""
-    seen: set[Obj] = set()
-    stack = [cls]
-    while stack:
-        one = stack.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        for name, value in list(one.attrs.items()):
-            functions = frozenset(obj for obj in value if obj.kind == "function")
-            if functions:
-                yield name, functions
-        stack.extend(one.bases)
-
-
-def special_methods(cls: Obj) -> Iterator[tuple[str, Value]]:
-    """Yield the methods that operators call."""
-    for name, functions in methods(cls):
-        if name.startswith("__") and name.endswith("__") and name not in _LIFECYCLE and name != "__call__":
-            yield name, functions
-
-
 def constant_text(value: Value) -> str | None:
     """Return the text that *value* is known to be."""
     if len(value) != 1:
@@ -606,6 +556,3 @@ def _names_in(target: ast.expr) -> set[str]:
     return {
         node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-
-
-__all__ = ["Expressions", "constant_text", "locals_of", "lookup", "methods", "special_methods"]

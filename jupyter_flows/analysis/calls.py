@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from jupyter_flows.analysis.aliases import lookup, methods
+from jupyter_flows.analysis.classes import lookup, methods
 from jupyter_flows.analysis.knowledge import (
     CONTAINERS,
     MUTATORS,
@@ -68,12 +68,12 @@ class Calls(Libraries):
         results: list[Value] = []
         if receiver is not None:
             assert isinstance(function, ast.Attribute)
-            for obj in receiver:
-                results.append(self._call_on(obj, function, arguments, keywords, node, is_bare=is_bare))
+            results += [
+                self._call_on(obj, function, arguments, keywords, node, is_bare=is_bare) for obj in receiver
+            ]
             if not receiver:
                 self.hand_over(arguments, keywords)
-        for callee in callees:
-            results.append(self._call_one(callee, arguments, keywords, node, is_bare=is_bare))
+        results += [self._call_one(callee, arguments, keywords, node, is_bare=is_bare) for callee in callees]
         if receiver is None and not callees:
             self.hand_over(arguments, keywords)
             results.append(frozenset({Obj()}))
@@ -82,8 +82,9 @@ class Calls(Libraries):
     def invoke(self, functions: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Call what *functions* may be, with no syntax to look at."""
         results = [EMPTY]
-        for function in functions:
-            results.append(self._call_one(function, arguments, keywords, None, is_bare=False))
+        results += [
+            self._call_one(function, arguments, keywords, None, is_bare=False) for function in functions
+        ]
         return union(results)
 
     def _call_on(
@@ -113,8 +114,9 @@ class Calls(Libraries):
         found = self.attribute_of(frozenset({obj}), name) if self._has_own(obj, name) else EMPTY
         if found:
             results = [EMPTY]
-            for callee in found:
-                results.append(self._call_one(callee, arguments, keywords, node, is_bare=is_bare))
+            results += [
+                self._call_one(callee, arguments, keywords, node, is_bare=is_bare) for callee in found
+            ]
             return union(results)
         return self.method(obj, name, arguments, keywords, node, is_bare=is_bare)
 
@@ -233,8 +235,7 @@ class Calls(Libraries):
 
         given: dict[str, Value] = dict(self.defaults.get(function, {}))
         names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-        for name, value in zip(names, arguments, strict=False):
-            given[name] = value
+        given |= dict(zip(names, arguments, strict=False))
         extra = union([EMPTY, *arguments[len(names) :]])
         rest = Obj("tuple")
         rest.parts |= extra
@@ -260,8 +261,9 @@ class Calls(Libraries):
         """Follow a callable that a library calls, with arguments that may be any of *elements*."""
         if callee.kind == "bound":
             results = [EMPTY]
-            for function in callee.parts:
-                results.append(self.apply_any(function, elements, receiver=callee.receiver))
+            results += [
+                self.apply_any(function, elements, receiver=callee.receiver) for function in callee.parts
+            ]
             return union(results)
         if callee.kind == "class":
             return self.instantiate(callee, [elements], {})
@@ -325,8 +327,10 @@ class Calls(Libraries):
                         continue
                     for name, functions in list(methods(obj.cls)):
                         if name not in {"__init__", "__new__", "__init_subclass__"}:
-                            for function in functions:
-                                results.append(self.apply_any(function, elements, receiver=frozenset({obj})))
+                            results += [
+                                self.apply_any(function, elements, receiver=frozenset({obj}))
+                                for function in functions
+                            ]
                 elif obj.kind in {"function", "bound"} and (obj in value or not self._is_method(obj)):
                     results.append(self.apply_unknown(obj, elements))
                     self.escaped.discard(obj)

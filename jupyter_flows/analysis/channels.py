@@ -25,14 +25,15 @@ from jupyter_flows.analysis.knowledge import (
     SEABORN_DRAWS,
     SKLEARN_RANDOM,
     WELL_KNOWN,
+    words,
 )
 from jupyter_flows.analysis.objects import Obj, Value
 
 _SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
-_NOT_DRAWS = frozenset(
-    """default_rng RandomState Random SystemRandom Generator SeedSequence get_state getstate PCG64 MT19937 mtrand
-    bit_generator""".split()
-)
+_NOT_DRAWS = words("""
+default_rng RandomState Random SystemRandom Generator SeedSequence get_state getstate PCG64 MT19937
+mtrand bit_generator
+""")
 _TORCH_DRAWS = {
     "rand",
     "randn",

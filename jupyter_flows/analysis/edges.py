@@ -9,7 +9,10 @@ notebook contains; :func:`validate` is for those who want to build a flow of it.
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.model import Analysis, CellEdge, CellInfo, CellSource, EdgeKind, TaskOptions
@@ -140,20 +143,19 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
 
 def _named_apart(infos: list[CellInfo]) -> list[CellInfo]:
     """Give cells whose name was only made up another one where it is taken."""
-    import msgspec
-
     given = {info.options.name for info in infos if info.options is not None and info.options.name}
     taken = set(given)
     apart = []
     for info in infos:
+        named = info
         is_given = info.options is not None and info.options.name is not None
         if not is_given and info.name in taken:
             name = f"cell-{info.index}"
             while name in taken:
                 name += "-"
-            info = msgspec.structs.replace(info, name=name)
-        taken.add(info.name)
-        apart.append(info)
+            named = msgspec.structs.replace(info, name=name)
+        taken.add(named.name)
+        apart.append(named)
     return apart
 
 
@@ -250,7 +252,8 @@ def validate(analysis: Analysis) -> None:
         twin = tasks.get(cell.name)
         if twin is not None:
             raise DuplicateTaskName(
-                f"Cells {twin.index} and {cell.index} are both the task {cell.name!r}; give one of them another name"
+                f"Cells {twin.index} and {cell.index} are both the task {cell.name!r}; "
+                "give one of them another name"
             )
         tasks[cell.name] = cell
     for cell in analysis.cells:
@@ -259,8 +262,6 @@ def validate(analysis: Analysis) -> None:
 
 
 def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo, name: str) -> None:
-    import difflib
-
     where = f"Cell {cell.index} (%%task {cell.name})"
     upstream = tasks.get(name)
     if upstream is None:

@@ -11,28 +11,22 @@ import re
 import shlex
 
 from jupyter_flows.analysis.channels import Channels
+from jupyter_flows.analysis.knowledge import words
 from jupyter_flows.analysis.objects import EMPTY, Obj, Value
 from jupyter_flows.analysis.syntax import parse
 
 _DISPLAY_MAGICS = frozenset({"html", "HTML", "javascript", "js", "latex", "markdown", "svg", "SVG"})
-_PROCESS_MAGICS = frozenset(
-    {
-        "bash",
-        "sh",
-        "script",
-        "perl",
-        "ruby",
-        "python",
-        "python2",
-        "python3",
-        "pypy",
-        "cmd",
-        "!",
-        "sx",
-        "system",
-    }
-)
-_QUIET_LINES = frozenset(["alias", "alias_magic", "autoawait", "autocall", "automagic", "bookmark", "cls", "clear", "color", "colors", "colours", "config", "dhist", "dirs", "doctest_mode", "edit", "gui", "hist", "history", "killbgscripts", "load", "load_ext", "logoff", "logon", "logstart", "logstate", "logstop", "ls", "lsmagic", "ll", "lf", "lk", "ldir", "lx", "magic", "man", "matplotlib", "mkdir", "more", "notebook", "page", "pastebin", "pdb", "pdef", "pdoc", "pfile", "pinfo", "pinfo2", "pip", "conda", "mamba", "micromamba", "uv", "popd", "precision", "profile", "psearch", "psource", "pushd", "pwd", "pycat", "qtconsole", "quickref", "rehashx", "reload_ext", "rm", "rmdir", "save", "sc", "subshell", "tb", "unalias", "unload_ext", "who", "who_ls", "whos", "xmode", "autoreload", "connect_info", "env", "set_env", "cd", "cp", "cat", "mv", "watermark", "flow", "task", "aimport", "code_wrap", "timeit", "time", "prun", "memit", "mprun", "lprun", "xdel", "reset", "reset_selective", "store", "run", "pylab", "debug", "system", "sx", "macro", "recall", "rerun", "rep", "px", "autopx", "parallel", "sql", "R", "Rpush", "Rpull"])  # fmt: skip
+_PROCESS_MAGICS = words("bash sh script perl ruby python python2 python3 pypy cmd ! sx system")
+_QUIET_LINES = words("""
+alias alias_magic autoawait autocall automagic bookmark cls clear color colors colours config dhist dirs
+doctest_mode edit gui hist history killbgscripts load load_ext logoff logon logstart logstate logstop ls
+lsmagic ll lf lk ldir lx magic man matplotlib mkdir more notebook page pastebin pdb pdef pdoc pfile pinfo
+pinfo2 pip conda mamba micromamba uv popd precision profile psearch psource pushd pwd pycat qtconsole
+quickref rehashx reload_ext rm rmdir save sc subshell tb unalias unload_ext who who_ls whos xmode
+autoreload connect_info env set_env cd cp cat mv watermark flow task aimport code_wrap timeit time prun
+memit mprun lprun xdel reset reset_selective store run pylab debug system sx macro recall rerun rep px
+autopx parallel sql R Rpush Rpull
+""")
 _INTERPOLATION = re.compile(r"(?<!\\)\$\$|\$\{?([^\W\d]\w*(?:\.[^\W\d]\w*)*)|\{([^{}]+)\}")
 
 
@@ -46,7 +40,7 @@ class Magics(Channels):
     def opaque(self, why: str) -> None:
         """Make the cell a barrier, and say why."""
         self.ledger.warn(
-            f"{why}: what it reads and writes cannot be seen, so it waits for all above and all below waits for it"
+            f"{why}: what it reads and writes cannot be seen, so it waits for all above, and all below for it"
         )
         self.ledger.read_everything()
         self.ledger.write_anything(why)
@@ -81,9 +75,14 @@ class Magics(Channels):
                 self._read_if_bound(match[1].split(".")[0])
             elif match[2]:
                 tree = parse(match[2].split("!r")[0].split(":")[0].strip()).tree
-                if tree is not None and len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr):
-                    if all(self._is_bound(node.id) for node in ast.walk(tree) if isinstance(node, ast.Name)):
-                        self.evaluate(tree.body[0].value)
+                statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
+                names = (
+                    [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+                    if statement
+                    else []
+                )
+                if isinstance(statement, ast.Expr) and all(self._is_bound(name) for name in names):
+                    self.evaluate(statement.value)
 
     def _is_bound(self, name: str) -> bool:
         return (

@@ -14,35 +14,34 @@ BUILTINS = frozenset(dir(builtins)) | {
 }  # fmt: skip
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Set of the words of a text: long tables read better so."""
     return frozenset(text.split())
 
 
 # Methods that change the object they are called on, whether or not their value is used.
-MUTATORS = _words("""
+MUTATORS = words("""
 append appendleft extend extendleft insert pop popleft popitem remove clear update setdefault add discard
 sort reverse rotate intersection_update difference_update symmetric_difference_update subtract move_to_end
-__setitem__ __delitem__ __setattr__ __delattr__ __iadd__ __next__ send throw
-write writelines writerow writerows writeheader read readline readlines seek truncate flush close
-execute executemany executescript commit rollback fetchone fetchmany fetchall
-fit fit_transform fit_predict partial_fit set_params train eval step backward zero_grad compile
-load_state_dict load_weights requires_grad_ to_sql register_forward_hook add_module
-put put_nowait get_nowait task_done acquire release start join cancel submit shutdown notify wait
-fill resize itemset partition setflags byteswap setfield put_along_axis
-plot scatter bar barh hist hist2d boxplot violinplot errorbar imshow contour contourf pcolormesh pie stem step
-fill_between axhline axvline axhspan axvspan annotate text legend grid tick_params set_title set_xlabel
-set_ylabel set_xlim set_ylim set_xticks set_yticks invert_xaxis invert_yaxis twinx twiny suptitle tight_layout
-colorbar subplots_adjust add_subplot add_axes add_patch add_artist add_collection add_line
-add_node add_nodes_from add_edge add_edges_from remove_node remove_edge remove_nodes_from relabel
-update_layout update_traces update_xaxes update_yaxes add_trace add_shape add_annotation
-setLevel addHandler removeHandler addFilter basicConfig seed setstate shuffle
-increment inc dec observe connect disconnect register unregister subscribe emit attach detach
-push load merge_from populate reset advance tick next
-""") - _words("join eval text text load merge_from")  # as often pure: str.join, df.eval, requests' .text
+__setitem__ __delitem__ __setattr__ __delattr__ __iadd__ __next__ send throw write writelines writerow
+writerows writeheader read readline readlines seek truncate flush close execute executemany executescript
+commit rollback fetchone fetchmany fetchall fit fit_transform fit_predict partial_fit set_params train eval
+step backward zero_grad compile load_state_dict load_weights requires_grad_ to_sql register_forward_hook
+add_module put put_nowait get_nowait task_done acquire release start join cancel submit shutdown notify wait
+fill resize itemset partition setflags byteswap setfield put_along_axis plot scatter bar barh hist hist2d
+boxplot violinplot errorbar imshow contour contourf pcolormesh pie stem step fill_between axhline axvline
+axhspan axvspan annotate text legend grid tick_params set_title set_xlabel set_ylabel set_xlim set_ylim
+set_xticks set_yticks invert_xaxis invert_yaxis twinx twiny suptitle tight_layout colorbar subplots_adjust
+add_subplot add_axes add_patch add_artist add_collection add_line add_node add_nodes_from add_edge
+add_edges_from remove_node remove_edge remove_nodes_from relabel update_layout update_traces update_xaxes
+update_yaxes add_trace add_shape add_annotation setLevel addHandler removeHandler addFilter basicConfig seed
+setstate shuffle increment inc dec observe connect disconnect register unregister subscribe emit attach
+detach push load merge_from populate reset advance tick next
+""") - words("join eval text text load merge_from")  # as often pure: str.join, df.eval, requests' .text
 # Of those, methods that keep what they are given.
-HOLDING = _words("""
-append appendleft extend extendleft insert add update setdefault put put_nowait push register connect observe
-subscribe attach register_forward_hook add_module __setitem__ __setattr__ move_to_end set_params
+HOLDING = words("""
+append appendleft extend extendleft insert add update setdefault put put_nowait push register connect
+observe subscribe attach register_forward_hook add_module __setitem__ __setattr__ move_to_end set_params
 """)
 MUTATOR_PREFIXES = (
     "set_",
@@ -57,47 +56,48 @@ MUTATOR_PREFIXES = (
 )
 
 # Of those, methods that frames, series and strings share by name and where they change nothing.
-FRAME_PLOTS = _words("plot hist boxplot bar barh line area scatter pie kde density hexbin box")
-PANDAS_MUTATORS = _words("insert update pop __setitem__ __delitem__")
-PANDAS_RETURNS = _words("""
-read_csv read_excel read_json read_parquet read_table read_sql read_sql_query read_html read_pickle read_feather
-read_hdf read_clipboard read_fwf read_stata read_sas DataFrame Series concat merge crosstab pivot_table
-get_dummies json_normalize melt cut qcut to_datetime to_numeric date_range Index MultiIndex period_range
-timedelta_range Categorical
+FRAME_PLOTS = words("plot hist boxplot bar barh line area scatter pie kde density hexbin box")
+PANDAS_MUTATORS = words("insert update pop __setitem__ __delitem__")
+PANDAS_RETURNS = words("""
+read_csv read_excel read_json read_parquet read_table read_sql read_sql_query read_html read_pickle
+read_feather read_hdf read_clipboard read_fwf read_stata read_sas DataFrame Series concat merge crosstab
+pivot_table get_dummies json_normalize melt cut qcut to_datetime to_numeric date_range Index MultiIndex
+period_range timedelta_range Categorical
 """)
 # Methods whose value has nothing to do with the object any more, and which change nothing.
-FRESH = _words("""
-copy deepcopy astype sum mean median std var min max argmin argmax argsort any all prod cumsum cumprod cumcount
-count nunique unique value_counts quantile corr cov describe info head tail sample round abs dot clip diff
-shift rank nlargest nsmallest isna isnull notna notnull fillna dropna drop drop_duplicates duplicated rename
-reset_index set_index sort_values sort_index groupby agg aggregate apply applymap transform pivot pivot_table
-melt stack unstack merge join query eval assign pipe rolling expanding resample ewm where mask replace
-between isin to_numpy to_list tolist to_dict to_frame to_string to_markdown to_html to_json to_latex
-predict predict_proba predict_log_proba decision_function score score_samples get_params summary
-split strip lstrip rstrip lower upper title startswith endswith format encode decode zfill ljust rjust
-splitlines partition rpartition find rfind index isdigit isalpha isalnum capitalize swapcase center casefold
-keys union intersection difference symmetric_difference issubset issuperset isdisjoint bit_length item
-conj nonzero searchsorted trace repeat tobytes json strftime isoformat timestamp total_seconds date time
-weekday today now items iterrows itertuples show hexdigest digest exists is_file is_dir stat group groups
+FRESH = words("""
+copy deepcopy astype sum mean median std var min max argmin argmax argsort any all prod cumsum cumprod
+cumcount count nunique unique value_counts quantile corr cov describe info head tail sample round abs dot
+clip diff shift rank nlargest nsmallest isna isnull notna notnull fillna dropna drop drop_duplicates
+duplicated rename reset_index set_index sort_values sort_index groupby agg aggregate apply applymap
+transform pivot pivot_table melt stack unstack merge join query eval assign pipe rolling expanding resample
+ewm where mask replace between isin to_numpy to_list tolist to_dict to_frame to_string to_markdown to_html
+to_json to_latex predict predict_proba predict_log_proba decision_function score score_samples get_params
+summary split strip lstrip rstrip lower upper title startswith endswith format encode decode zfill ljust
+rjust splitlines partition rpartition find rfind index isdigit isalpha isalnum capitalize swapcase center
+casefold keys union intersection difference symmetric_difference issubset issuperset isdisjoint bit_length
+item conj nonzero searchsorted trace repeat tobytes json strftime isoformat timestamp total_seconds date
+time weekday today now items iterrows itertuples show hexdigest digest exists is_file is_dir stat group
+groups
 """)
-VIEWS = _words("""
+VIEWS = words("""
 loc iloc at iat T flat real imag values array view reshape ravel squeeze transpose swapaxes diagonal
 expand_dims memoryview
 """)
 # Module functions whose result shares memory with their first argument.
-VIEW_FUNCTIONS = _words("""
+VIEW_FUNCTIONS = words("""
 asarray asanyarray ravel reshape transpose squeeze atleast_1d atleast_2d atleast_3d broadcast_to swapaxes
 moveaxis expand_dims from_numpy as_tensor frombuffer lib.stride_tricks.as_strided flip rollaxis
 ascontiguousarray nan_to_num diagonal split array_split hsplit vsplit
 """)
 # Callables that keep their arguments for later.
-KEEPERS = _words("""
+KEEPERS = words("""
 map filter zip enumerate iter reversed partial partialmethod chain from_iterable cycle islice starmap tee
 takewhile dropwhile accumulate groupby product ensure_future create_task gather run_coroutine_threadsafe
 interact interactive interactive_output reader writer DictReader DictWriter memoryview weakref ref proxy
 namedtuple deque cached lazy delayed
 """)
-LAZY = _words("map filter zip enumerate iter reversed chain islice starmap takewhile dropwhile accumulate")
+LAZY = words("map filter zip enumerate iter reversed chain islice starmap takewhile dropwhile accumulate")
 # Module functions that change an argument: name -> positions.
 ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "fill_diagonal": (0,), "shuffle": (0,), "heappush": (0,), "heappop": (0,), "heapify": (0,),
@@ -109,24 +109,25 @@ ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "copyfileobj": (0, 1), "vector_to_parameters": (1,), "setLevel": (), "seek": (0,),
 }  # fmt: skip
 # Keyword arguments that name an object to write into.
-WRITTEN_KEYWORDS = _words("out ax axes buf file fig cax con")
+WRITTEN_KEYWORDS = words("out ax axes buf file fig cax con")
 
-IMMUTABLE_RESULTS = _words("""
+IMMUTABLE_RESULTS = words("""
 len sum int float str bool abs round hash id ord chr repr ascii bin hex oct format complex bytes isinstance
 issubclass callable hasattr divmod pow input
 """)
-CONTAINERS = _words("list tuple set frozenset sorted dict")
-PASSIVE = _words("""
+CONTAINERS = words("list tuple set frozenset sorted dict")
+PASSIVE = words("""
 print len repr str format ascii hash id isinstance issubclass callable hasattr type dir help display pprint
 int float bool bytes complex abs round ord chr
 """)
 
-WELL_KNOWN = frozenset(sys.stdlib_module_names) | _words("""
-numpy pandas matplotlib seaborn sklearn scipy statsmodels plotly altair bokeh IPython ipywidgets tqdm requests
-networkx sympy polars pyarrow torch torchvision tensorflow keras xgboost lightgbm catboost nltk spacy gensim
-bs4 lxml yaml PIL cv2 skimage joblib dask numba pytest hvplot holoviews geopandas shapely folium wordcloud
-vega_datasets jupyter_flows missingno tabulate rich psutil sqlalchemy duckdb toolz attrs attr pydantic shap
-ydata_profiling patsy pmdarima prophet umap imblearn httpx urllib3 dateutil pytz six setuptools pip openpyxl
+WELL_KNOWN = frozenset(sys.stdlib_module_names) | words("""
+numpy pandas matplotlib seaborn sklearn scipy statsmodels plotly altair bokeh IPython ipywidgets tqdm
+requests networkx sympy polars pyarrow torch torchvision tensorflow keras xgboost lightgbm catboost nltk
+spacy gensim bs4 lxml yaml PIL cv2 skimage joblib dask numba pytest hvplot holoviews geopandas shapely
+folium wordcloud vega_datasets jupyter_flows missingno tabulate rich psutil sqlalchemy duckdb toolz attrs
+attr pydantic shap ydata_profiling patsy pmdarima prophet umap imblearn httpx urllib3 dateutil pytz six
+setuptools pip openpyxl
 """)
 
 SETTERS = ("set_", "reset_", "enable", "disable", "use", "register", "configure", "config", "basicConfig",
@@ -136,40 +137,44 @@ SETTERS = ("set_", "reset_", "enable", "disable", "use", "register", "configure"
 
 # --- hidden channels ---
 
-PYPLOT_STARTS = _words("figure subplots subplot2grid subplot_mosaic subplot")
-PYPLOT_DRAWS = _words("""
-plot scatter bar barh hist hist2d boxplot violinplot errorbar imshow contour contourf pcolormesh pie stem step
-fill_between matshow hexbin polar specgram spy stackplot semilogx semilogy loglog quiver streamplot triplot
+PYPLOT_STARTS = words("figure subplots subplot2grid subplot_mosaic subplot")
+PYPLOT_DRAWS = words("""
+plot scatter bar barh hist hist2d boxplot violinplot errorbar imshow contour contourf pcolormesh pie stem
+step fill_between matshow hexbin polar specgram spy stackplot semilogx semilogy loglog quiver streamplot
+triplot
 """)
-PYPLOT_FINISHES = _words("""
-title xlabel ylabel legend xlim ylim xticks yticks grid colorbar savefig gcf gca tight_layout suptitle axhline
-axvline annotate text clim sca draw margins axis subplots_adjust twinx twiny axhspan axvspan get_fignums
+PYPLOT_FINISHES = words("""
+title xlabel ylabel legend xlim ylim xticks yticks grid colorbar savefig gcf gca tight_layout suptitle
+axhline axvline annotate text clim sca draw margins axis subplots_adjust twinx twiny axhspan axvspan
+get_fignums
 """)
-PYPLOT_ENDS = _words("show close clf cla")
-SEABORN_DRAWS = _words("""
-histplot kdeplot ecdfplot rugplot scatterplot lineplot boxplot violinplot stripplot swarmplot barplot countplot
-pointplot heatmap regplot residplot distplot boxenplot
+PYPLOT_ENDS = words("show close clf cla")
+SEABORN_DRAWS = words("""
+histplot kdeplot ecdfplot rugplot scatterplot lineplot boxplot violinplot stripplot swarmplot barplot
+countplot pointplot heatmap regplot residplot distplot boxenplot
 """)
 
-SKLEARN_RANDOM = _words("""
+SKLEARN_RANDOM = words("""
 train_test_split KFold StratifiedKFold ShuffleSplit StratifiedShuffleSplit RandomForestClassifier
 RandomForestRegressor ExtraTreesClassifier ExtraTreesRegressor GradientBoostingClassifier
 GradientBoostingRegressor KMeans MiniBatchKMeans DecisionTreeClassifier DecisionTreeRegressor MLPClassifier
 MLPRegressor TSNE SGDClassifier SGDRegressor BaggingClassifier BaggingRegressor IsolationForest
-make_classification make_regression make_blobs make_moons make_circles resample shuffle permutation_importance
-RandomizedSearchCV GaussianMixture AdaBoostClassifier NMF RandomizedPCA
+make_classification make_regression make_blobs make_moons make_circles resample shuffle
+permutation_importance RandomizedSearchCV GaussianMixture AdaBoostClassifier NMF RandomizedPCA
 """)
-FILE_READERS = _words("""
+FILE_READERS = words("""
 read_csv read_excel read_json read_parquet read_table read_html read_pickle read_feather read_hdf read_fwf
 read_stata read_xml load loadtxt genfromtxt fromfile imread read_file read_ipc scan_csv scan_parquet
 read_text read_bytes listdir scandir walk glob iglob rglob iterdir exists isfile isdir getsize stat
 """)
-FILE_WRITERS = _words("""
+FILE_WRITERS = words("""
 to_csv to_excel to_json to_parquet to_pickle to_feather to_hdf to_html to_markdown to_latex to_stata savetxt
 save savez savez_compressed savefig imsave tofile write_text write_bytes write_csv write_parquet write_html
 write_image makedirs mkdir touch remove unlink rmdir rmtree to_file to_netcdf
 """)
-FILE_MOVERS = _words("copy copyfile copy2 move rename replace copytree")
-FILE_MODULES = _words("numpy pandas joblib pickle json os shutil pathlib torch polars geopandas glob matplotlib scipy "
-                      "skimage cv2 PIL imageio yaml tomllib csv")  # fmt: skip
-DB_CALLS = _words("execute executemany executescript commit rollback to_sql sql query")
+FILE_MOVERS = words("copy copyfile copy2 move rename replace copytree")
+FILE_MODULES = words("""
+numpy pandas joblib pickle json os shutil pathlib torch polars geopandas glob matplotlib scipy skimage
+cv2 PIL imageio yaml tomllib csv
+""")
+DB_CALLS = words("execute executemany executescript commit rollback to_sql sql query")

@@ -66,7 +66,7 @@ class Ledger:
         self.ancestors[self.cell] |= self.ancestors[source] | 1 << source
 
     def not_before(self, readers: int, name: str, verb: str) -> None:
-        """Note that the present cell overwrites what the cells in *readers* (a bit mask) still had to read."""
+        """Note that the present cell overwrites what the cells in *readers* (a bit mask) had to read."""
         readers &= ~(1 << self.cell)
         if readers:
             self.overtaking.setdefault(self.cell, []).append((readers, name, verb))

@@ -121,7 +121,7 @@ class Libraries(Builtins):
             texts = [constant_text(value) for value in arguments]
             joined = None if any(text is None for text in texts) else "/".join(text or "" for text in texts)
             return frozenset({Obj("path", const=joined or ".") if joined is not None else Obj("path")})
-        if qual.endswith("random.default_rng") or name in {"RandomState"} or qual == "random.Random":
+        if qual.endswith("random.default_rng") or name == "RandomState" or qual == "random.Random":
             if everything:
                 self.ledger.change(everything, "shared with a generator")
             made = Obj("rng")
@@ -246,7 +246,7 @@ class Libraries(Builtins):
                 obj.parts |= contents(everything)
             if obj.kind == "file" and obj.qual == "written":
                 self.ledger.update_channel(f"file:{obj.const or '?'}", "file written")
-        self.change_arguments(name if name in {"dump"} else "", arguments, keywords, node)
+        self.change_arguments(name if name == "dump" else "", arguments, keywords, node)
         if name.endswith("_") and not name.startswith("_") and obj.kind in {"unknown", "parameter", "view"}:
             self.ledger.change(one, f".{name}()", label=label)
         return self._method_result(obj, name, everything, is_changed=changes) | union(results)

@@ -46,10 +46,10 @@ def parse_task_line(line: str, *, where: str = "%%task") -> TaskOptions:
     --------
     >>> parse_task_line("clean --retries 2 --retry-delay 10s").retries
     2
-    >>> parse_task_line("clean --retires 2", where="Cell 7")
+    >>> parse_task_line("clean --retires 2", where="Cell 7")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    jupyter_flows.errors.InvalidOption: Cell 7 (%%task clean): unknown option --retires; did you mean --retries?
+    jupyter_flows.errors.InvalidOption: Cell 7 (%%task clean): unknown option --retires; did you mean ...
     """
     try:
         words = shlex.split(line, comments=True)

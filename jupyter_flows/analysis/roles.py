@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ast
 
+from jupyter_flows.analysis.knowledge import words
 from jupyter_flows.analysis.model import CellSource, Role
 from jupyter_flows.analysis.scopes import target_names
 
-_CONFIGURING_MAGICS = frozenset(
-    """matplotlib load_ext reload_ext autoreload config precision pip conda flow aimport xmode pdb colors logstart
-    autosave alias""".split()
-)
-_CONFIGURING_CALLS = frozenset(
-    """set_option set_printoptions filterwarnings simplefilter set set_theme set_style set_palette set_context use
-    basicConfig setLevel seterr init_notebook_mode output_notebook set_config load_dotenv extension disable_max_rows
-    register_matplotlib_converters set_loglevel setrecursionlimit set_matplotlib_formats""".split()
-)
+_CONFIGURING_MAGICS = words("""
+matplotlib load_ext reload_ext autoreload config precision pip conda flow aimport xmode pdb colors
+logstart autosave alias
+""")
+_CONFIGURING_CALLS = words("""
+set_option set_printoptions filterwarnings simplefilter set set_theme set_style set_palette set_context
+use basicConfig setLevel seterr init_notebook_mode output_notebook set_config load_dotenv extension
+disable_max_rows register_matplotlib_converters set_loglevel setrecursionlimit set_matplotlib_formats
+""")
 
 
 def role_of(cell: CellSource, tree: ast.Module | None, *, bound: frozenset[str]) -> Role:

@@ -133,9 +133,8 @@ def _guess(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words and likely targets of a text that does not parse."""
     code: list[str] = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.NAME:
-                code.append(token.string)
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        code.extend(token.string for token in tokens if token.type == tokenize.NAME)
     except (tokenize.TokenError, SyntaxError, IndentationError):
         code = _WORD.findall(re.sub(r"#.*", "", source))
     targets: list[str] = []

@@ -1,4 +1,4 @@
-"""Durations under the name the model uses; they are read and written in :mod:`~jupyter_flows.schema.duration`.
+"""Durations under the name the model uses; read and written in :mod:`~jupyter_flows.schema.duration`.
 
 The text form stands on the lowest floor because the cell options of ``analysis``, a sibling of this
 package, are read with it too.

@@ -183,7 +183,8 @@ def _upgraded(content: dict[str, Any], *, path: str) -> dict[str, Any]:
     except Exception as error:
         # nbformat raises whatever a missing key gives; all of it means one thing to a reader.
         raise InvalidNotebook(
-            f"{path}: cannot be brought from format {content['nbformat']} to 4 ({type(error).__name__}); open and save it in JupyterLab"
+            f"{path}: cannot be brought from format {content['nbformat']} to 4 ({type(error).__name__}); "
+            "open and save it in JupyterLab"
         ) from error
     finally:
         log.disabled = was_disabled

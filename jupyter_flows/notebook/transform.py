@@ -17,8 +17,10 @@ import msgspec
 
 _FIRST_LINE = re.compile(r"\A((?:[ \t]*(?:#.*)?\n)*)%%([\w!]+)[ \t]*([^\n]*)(?:\n|\Z)")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)*")
-_TRANSPARENT = frozenset({"time", "prun", "memit", "mprun", "lprun", "python_inline", "debug", "timeit", "capture",
-                          "task", "parameters", "skip", "wraps_errors", "mlflow_run", "scalene", "snakeviz", "heat"})  # fmt: skip
+_TRANSPARENT = frozenset(
+    {"time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "debug", "scalene", "snakeviz"}
+)
+"""Cell magics whose body is Python that runs in the notebook's namespace."""
 
 
 class PlainCell(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ STATE_COLOURS: dict[str, tuple[str, str]] = {
 }
 """State -> (fill, stroke)."""
 _PLAIN = ("#ffffff", "#78909c")
+_FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="13" role="img"'
 _HEIGHT, _GAP_X, _GAP_Y, _MARGIN, _MAX_CHARS = 34, 22, 44, 16, 32
 
 
@@ -75,11 +76,11 @@ def draw_svg(nodes: Sequence[Node], links: Sequence[Link], *, title: str = "Flow
         for node in layer:
             places[node.key] = (x, _MARGIN + number * (_HEIGHT + _GAP_Y))
             x += widths[node.key] + _GAP_X
+    size = f'width="{total:.0f}" height="{height:.0f}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {total:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="13" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {total:.0f} {height:.0f}" {_FONT}>',
         f"<title>{_text(title)}</title>",
-        f'<rect x="0" y="0" width="{total:.0f}" height="{height:.0f}" fill="#ffffff"/>',
+        f'<rect x="0" y="0" {size} fill="#ffffff"/>',
     ]
     parts += [
         _arrow(link, places, widths) for link in links if link.source in places and link.target in places
@@ -126,11 +127,13 @@ def _arrow(link: Link, places: Mapping[str, tuple[float, float]], widths: Mappin
     tip = 7 if y2 >= y1 else -7
     bend = (y2 - y1) / 2
     dash = ' stroke-dasharray="5 4"' if link.is_dashed else ""
+    end = y2 - tip
+    curve = f"M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {end:.1f}"
+    head = f"M{x2 - 4:.1f} {end:.1f} L{x2 + 4:.1f} {end:.1f} L{x2:.1f} {y2:.1f} Z"
     return (
         f"<g><title>{_text(link.hint)}</title>"
-        f'<path d="M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2 - tip:.1f}" '
-        f'fill="none" stroke="#90a4ae" stroke-width="1.3"{dash}/>'
-        f'<path d="M{x2 - 4:.1f} {y2 - tip:.1f} L{x2 + 4:.1f} {y2 - tip:.1f} L{x2:.1f} {y2:.1f} Z" fill="#90a4ae"/></g>'
+        f'<path d="{curve}" fill="none" stroke="#90a4ae" stroke-width="1.3"{dash}/>'
+        f'<path d="{head}" fill="#90a4ae"/></g>'
     )
 
 
@@ -141,7 +144,8 @@ def _box(node: Node, x: float, y: float, *, width: float) -> str:
         f"<g><title>{_text(hint)}</title>"
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="7" fill={quoteattr(fill)} '
         f'stroke={quoteattr(stroke)} stroke-width="1.5"/>'
-        f'<text x="{x + width / 2:.1f}" y="{y + 21.5:.1f}" text-anchor="middle" fill="#263238">{_text(_short(node.label))}</text></g>'
+        f'<text x="{x + width / 2:.1f}" y="{y + 21.5:.1f}" text-anchor="middle" fill="#263238">'
+        f"{_text(_short(node.label))}</text></g>"
     )
 
 
