@@ -1,0 +1,87 @@
+"""What the code of a task may ask about its run (Prefect 1's ``context``). Pure: a view of a context variable.
+
+Keys are attributes: ``context.flow_name``, ``context.task_name``, ``context.task_run_count``,
+``context.parameters``, ``context.map_index``, ``context.date``, ``context.today`` ... ``context.logger`` is
+the flow's logger; what is written to it is sent to the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import Any
+
+_EMPTY: Mapping[str, Any] = {}
+_current: ContextVar[Mapping[str, Any]] = ContextVar("jupyter_flows_context", default=_EMPTY)
+
+_DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+
+
+class Context:
+    """Attribute access to the keys of the present run.
+
+    Examples
+    --------
+    >>> with context(parameters={"city": "Oslo"}):
+    ...     context.parameters["city"]
+    'Oslo'
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            msg = f"context has no {name!r}; it has {', '.join(sorted(_current.get())) or 'nothing outside a run'}"
+            raise AttributeError(msg) from None
+
+    def __getitem__(self, name: str) -> Any:
+        values = _current.get()
+        if name in values:
+            return values[name]
+        if name == "logger":
+            return logging.getLogger("jupyter_flows.flow")
+        base, nodash, _ = name.partition("_nodash")
+        date = values.get("date")
+        if base in _DAYS and isinstance(date, datetime):
+            day = date + timedelta(days=_DAYS[base])
+            return day.strftime("%Y%m%d" if nodash else "%Y-%m-%d")
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _current.get()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a key, or *default* outside a run."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a copy of all keys."""
+        return dict(_current.get())
+
+    @contextlib.contextmanager
+    def __call__(self, **values: Any) -> Iterator[Context]:
+        """Lay *values* over the present keys within a ``with`` block."""
+        token = _current.set({**_current.get(), **values})
+        try:
+            yield self
+        finally:
+            _current.reset(token)
+
+
+context = Context()
+
+
+def enter(values: Mapping[str, Any]) -> Any:
+    """Set all keys at once; return the token for :func:`leave`. The engine's way, without a copy."""
+    return _current.set(values)
+
+
+def leave(token: Any) -> None:
+    """Restore the keys that :func:`enter` replaced."""
+    _current.reset(token)

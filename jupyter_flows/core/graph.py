@@ -1,0 +1,390 @@
+"""A named directed acyclic graph of tasks: add, ask, check, order. Pure: how it runs is the engine's.
+
+Order of addition is kept everywhere: two tasks that do not depend on each other run in that order when
+they run one by one, so that a flow of notebook cells runs as the notebook does.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Token
+from typing import Any, Self
+
+from jupyter_flows.core.current import current_flow
+from jupyter_flows.core.edge import Edge
+from jupyter_flows.core.task import Task, _on_failure
+from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters
+
+
+class FlowGraph:
+    """Tasks and edges under a name.
+
+    Parameters
+    ----------
+    name : str
+    schedule, storage, run_config : optional
+        What registering sends; see :mod:`jupyter_flows.schedules`, :mod:`~jupyter_flows.storage`,
+        :mod:`~jupyter_flows.run_configs`.
+    executor : optional
+        How tasks are called; default one by one.
+    tasks, edges, reference_tasks : iterables, optional
+    state_handlers : iterable of callable
+        Each ``(flow, old, new) -> state or None``.
+    on_failure : callable, optional
+        ``(flow, state)`` when a run failed.
+    on_lost : {"fail", "rerun"}
+        What the server does with a run whose agent vanished.
+
+    Raises
+    ------
+    InvalidFlow : no name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schedule: Any = None,
+        executor: Any = None,
+        run_config: Any = None,
+        storage: Any = None,
+        *,
+        tasks: Iterable[Task] = (),
+        edges: Iterable[Edge] = (),
+        reference_tasks: Iterable[Task] | None = None,
+        state_handlers: Iterable[Callable[..., Any]] = (),
+        on_failure: Callable[..., Any] | None = None,
+        on_lost: str = "fail",
+        result: Any = None,
+    ) -> None:
+        if not name or not isinstance(name, str):
+            msg = "a flow needs a name, e.g. Flow('etl')"
+            raise InvalidFlow(msg)
+        if on_lost not in {"fail", "rerun"}:
+            msg = f"flow {name!r}: on_lost is {on_lost!r}; use 'fail' or 'rerun'"
+            raise InvalidFlow(msg)
+        self.name = name
+        self.schedule = schedule
+        self.executor = executor
+        self.run_config = run_config
+        self.storage = storage
+        self.result = result
+        self.on_lost = on_lost
+        self.project: str | None = None
+        self.labels: tuple[str, ...] = ()
+        self.parameter_specs: tuple[Any, ...] = ()
+        self.constants: dict[Task, dict[str, Any]] = {}
+        self.slugs: dict[Task, str] = {}
+        self._taken: dict[str, Task] = {}
+        self._numbers: dict[str, int] = {}
+        self._edges: list[Edge] = []
+        self._to: dict[Task, list[Edge]] = {}
+        self._from: dict[Task, list[Edge]] = {}
+        self._keyed: set[tuple[Task, str]] = set()
+        self._reference: tuple[Task, ...] | None = None
+        self._tokens: list[Token[FlowGraph | None]] = []
+        self.state_handlers = [*state_handlers]
+        if on_failure is not None:
+            self.state_handlers.append(_on_failure(on_failure))
+        for task in tasks:
+            self.add_task(task)
+        for edge in edges:
+            self._add_edge(edge)
+        if reference_tasks is not None:
+            self.set_reference_tasks(reference_tasks)
+
+    def __repr__(self) -> str:
+        return f"<Flow: {self.name}, {len(self.tasks)} tasks>"
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.sorted_tasks())
+
+    def __contains__(self, task: object) -> bool:
+        return task in self.slugs
+
+    def __enter__(self) -> Self:
+        self._tokens.append(current_flow.set(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        current_flow.reset(self._tokens.pop())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokens": []}
+
+    # -- building ---------------------------------------------------------------------------------
+
+    def add_task(self, task: Task) -> Task:
+        """Put a task into the flow; return it. Adding it again changes nothing."""
+        if not isinstance(task, Task):
+            msg = f"flow {self.name!r}: {task!r} is not a task; decorate the function with @task"
+            raise InvalidFlow(msg)
+        if task in self.slugs:
+            return task
+        slug = task.slug or self._new_slug(task)
+        if slug in self._taken:
+            what = "parameter" if slug == task.name else "task with the slug"
+            msg = f"flow {self.name!r} already has a {what} {slug!r}; use that one, or another name"
+            raise InvalidFlow(msg)
+        self._taken[slug] = task
+        self.slugs[task] = slug
+        self._to[task] = []
+        self._from[task] = []
+        return task
+
+    def _new_slug(self, task: Task) -> str:
+        prefix = "-".join([task.name, *sorted(task.tags)])
+        number = self._numbers.get(prefix, 0)
+        while True:
+            number += 1
+            if f"{prefix}-{number}" not in self._taken:
+                break
+        self._numbers[prefix] = number
+        return f"{prefix}-{number}"
+
+    def add_edge(
+        self,
+        upstream_task: Task,
+        downstream_task: Task,
+        key: str | None = None,
+        *,
+        mapped: bool = False,
+        flattened: bool = False,
+        kind: Any = "data",
+        names: Iterable[str] = (),
+        reason: str = "",
+    ) -> Edge:
+        """Make *downstream_task* wait for *upstream_task*; return the edge."""
+        edge = Edge(upstream_task, downstream_task, key, mapped, flattened, kind, tuple(names), reason)
+        return self._add_edge(edge)
+
+    def _add_edge(self, edge: Edge) -> Edge:
+        from jupyter_flows.core.parameter import Parameter
+
+        self.add_task(edge.upstream_task)
+        self.add_task(edge.downstream_task)
+        if isinstance(edge.downstream_task, Parameter):
+            msg = f"parameter {edge.downstream_task.name!r} cannot wait for task {edge.upstream_task.name!r}"
+            raise InvalidFlow(msg)
+        if edge.key is not None:
+            fed = (edge.downstream_task, edge.key)
+            if fed in self._keyed:
+                msg = f"argument {edge.key!r} of task {edge.downstream_task.name!r} is fed twice"
+                raise InvalidFlow(msg)
+            self._keyed.add(fed)
+        self._edges.append(edge)
+        self._to[edge.downstream_task].append(edge)
+        self._from[edge.upstream_task].append(edge)
+        return edge
+
+    def chain(self, *tasks: Task) -> list[Edge]:
+        """Make each task wait for the one before it."""
+        return [self.add_edge(before, after) for before, after in zip(tasks, tasks[1:], strict=False)]
+
+    def set_dependencies(
+        self,
+        task: Task,
+        *,
+        upstream_tasks: Iterable[Any] | None = None,
+        downstream_tasks: Iterable[Task] | None = None,
+        keyword_tasks: dict[str, Any] | None = None,
+    ) -> None:
+        """Set several dependencies of *task*; plain values become constants, collections become tasks."""
+        from jupyter_flows.core.operators import holds_task
+
+        self.add_task(task)
+        for upstream in upstream_tasks or ():
+            self.add_edge(self._as_task(upstream), task)
+        for downstream in downstream_tasks or ():
+            self.add_edge(task, self._as_task(downstream))
+        for key, value in (keyword_tasks or {}).items():
+            if holds_task(value):
+                self.add_edge(self._as_task(value), task, key)
+            else:
+                self.constants.setdefault(task, {})[key] = value
+
+    def _as_task(self, value: Any) -> Task:
+        from jupyter_flows.core.operators import Constant, collection, holds_task
+
+        if isinstance(value, Task):
+            return value
+        if holds_task(value):
+            made, arguments = collection(value)
+            self.set_dependencies(made, keyword_tasks=arguments)
+            return made
+        return Constant(value)
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks, in order of addition."""
+        return list(self.slugs)
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The edges, in order of addition."""
+        return list(self._edges)
+
+    def edges_to(self, task: Task) -> list[Edge]:
+        """The edges that end at *task*."""
+        return list(self._to[task])
+
+    def edges_from(self, task: Task) -> list[Edge]:
+        """The edges that begin at *task*."""
+        return list(self._from[task])
+
+    def upstream_tasks(self, task: Task) -> list[Task]:
+        """The tasks that *task* waits for, each once."""
+        return list(dict.fromkeys(edge.upstream_task for edge in self._to[task]))
+
+    def downstream_tasks(self, task: Task) -> list[Task]:
+        """The tasks that wait for *task*, each once."""
+        return list(dict.fromkeys(edge.downstream_task for edge in self._from[task]))
+
+    def root_tasks(self) -> list[Task]:
+        """The tasks that wait for none."""
+        return [task for task in self.slugs if not self._to[task]]
+
+    def terminal_tasks(self) -> list[Task]:
+        """The tasks that none waits for."""
+        return [task for task in self.slugs if not self._from[task]]
+
+    def reference_tasks(self) -> list[Task]:
+        """The tasks that decide the flow's final state; default: the terminal ones."""
+        return list(self._reference) if self._reference else self.terminal_tasks()
+
+    @property
+    def has_own_reference_tasks(self) -> bool:
+        """Whether the reference tasks were set, not derived."""
+        return bool(self._reference)
+
+    def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
+        """Let these tasks decide the final state; none restores the default."""
+        chosen = tuple(tasks)
+        for task in chosen:
+            if task not in self.slugs:
+                msg = f"flow {self.name!r}: reference task {getattr(task, 'name', task)!r} is not in the flow"
+                raise InvalidFlow(msg)
+        self._reference = chosen or None
+
+    def parameters(self) -> list[Any]:
+        """The flow's :class:`~jupyter_flows.core.parameter.Parameter` tasks."""
+        from jupyter_flows.core.parameter import Parameter
+
+        return [task for task in self.slugs if isinstance(task, Parameter)]
+
+    def get_tasks(
+        self,
+        name: str | None = None,
+        slug: str | None = None,
+        tags: Iterable[str] | None = None,
+        task_type: type[Task] | None = None,
+    ) -> list[Task]:
+        """Return the tasks that match everything given."""
+        wanted = set(tags or ())
+        return [
+            task
+            for task, own in self.slugs.items()
+            if (name is None or task.name == name)
+            and (slug is None or own == slug)
+            and wanted <= task.tags
+            and (task_type is None or isinstance(task, task_type))
+        ]
+
+    def check_parameters(self, values: dict[str, Any]) -> None:
+        """Refuse unknown and missing parameters.
+
+        Raises
+        ------
+        InvalidParameters : which one, and which there are.
+        """
+        known = {task.name: task.required for task in self.parameters()}
+        known.update({spec.name: spec.required for spec in self.parameter_specs})
+        there_are = f"it has {', '.join(known)}" if known else "it has none"
+        for name in values:
+            if name not in known:
+                msg = f"flow {self.name!r} has no parameter {name!r}; {there_are}"
+                raise InvalidParameters(msg)
+        for name, required in known.items():
+            if required and name not in values:
+                msg = f"flow {self.name!r} needs a value for its parameter {name!r}"
+                raise InvalidParameters(msg)
+
+    # -- order and checks ----------------------------------------------------------------------------------
+
+    def sorted_tasks(self) -> list[Task]:
+        """Return the tasks so that each comes after those it waits for, else in order of addition.
+
+        Raises
+        ------
+        FlowCycle : the edges go round in a circle; its tasks are named.
+        """
+        place = {task: index for index, task in enumerate(self.slugs)}
+        open_edges = {task: len(edges) for task, edges in self._to.items()}
+        ready = [place[task] for task, count in open_edges.items() if count == 0]
+        heapq.heapify(ready)
+        tasks = list(self.slugs)
+        order: list[Task] = []
+        while ready:
+            task = tasks[heapq.heappop(ready)]
+            order.append(task)
+            for edge in self._from[task]:
+                open_edges[edge.downstream_task] -= 1
+                if open_edges[edge.downstream_task] == 0:
+                    heapq.heappush(ready, place[edge.downstream_task])
+        if len(order) < len(tasks):
+            raise FlowCycle(self._describe_cycle(set(tasks) - set(order)))
+        return order
+
+    def _describe_cycle(self, left: set[Task]) -> str:
+        task = min(left, key=lambda item: self.slugs[item])
+        seen: dict[Task, int] = {}
+        path: list[Task] = []
+        while task not in seen:
+            seen[task] = len(path)
+            path.append(task)
+            task = next(edge.upstream_task for edge in self._to[task] if edge.upstream_task in left)
+        circle = [*reversed(path[seen[task] :])]
+        names = " -> ".join(item.name for item in [*circle, circle[0]])
+        return f"flow {self.name!r} has a cycle: {names}; remove one of these dependencies"
+
+    def validate(self) -> None:
+        """Refuse a flow that cannot run.
+
+        Raises
+        ------
+        FlowCycle : the edges go round in a circle.
+        InvalidFlow : an argument that a task does not take.
+        """
+        self.sorted_tasks()
+        for edge in self._edges:
+            if edge.key is None:
+                continue
+            parameters = edge.downstream_task.signature.parameters
+            if edge.key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                msg = f"task {edge.downstream_task.name!r} takes no argument {edge.key!r}; it takes {', '.join(parameters)}"
+                raise InvalidFlow(msg)
+
+    def copy(self) -> Self:
+        """Return a flow with the same tasks and edges, to which others can be added."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        for name in ("constants", "slugs", "_taken", "_numbers", "_keyed"):
+            setattr(made, name, getattr(self, name).copy())
+        made.constants = {task: dict(values) for task, values in self.constants.items()}
+        made._edges = list(self._edges)
+        made._to = {task: list(edges) for task, edges in self._to.items()}
+        made._from = {task: list(edges) for task, edges in self._from.items()}
+        made._tokens = []
+        made.state_handlers = list(self.state_handlers)
+        return made
+
+    def update(self, other: FlowGraph) -> None:
+        """Add all tasks, edges and constants of *other*."""
+        for task in other.tasks:
+            self.add_task(task)
+        for edge in other.edges:
+            self._add_edge(edge)
+        for task, values in other.constants.items():
+            self.constants.setdefault(task, {}).update(values)

@@ -1,0 +1,368 @@
+"""A unit of work, and how it is put into a flow. Pure: knows nothing of how it is executed.
+
+Behaviour follows Prefect 1: calling a task inside a flow makes a *copy* bound to the arguments;
+constants stay on the flow; operators on tasks make tasks.
+"""
+
+from __future__ import annotations
+
+import copy as copying
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, overload
+
+from jupyter_flows.core.current import current_flow
+from jupyter_flows.core.triggers import Trigger, all_successful
+from jupyter_flows.errors import InvalidTask
+
+if TYPE_CHECKING:
+    from jupyter_flows.core.graph import FlowGraph
+
+RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "task_args", "flow", "mapped"})
+
+
+class Task:
+    """A unit of work; subclass it and write ``run``, or decorate a function with :func:`task`.
+
+    Parameters
+    ----------
+    name : str, optional
+        Default: the class's name.
+    slug : str, optional
+        Unique name in the flow; default ``name-1``, ``name-2``, ...
+    tags : iterable of str
+    max_retries : int
+        How often it is tried again after a failure; needs ``retry_delay``.
+    retry_delay : timedelta or seconds, optional
+    timeout : timedelta or seconds, optional
+        Longest time of one attempt.
+    trigger : callable
+        Of :mod:`jupyter_flows.triggers`.
+    skip_on_upstream_skip : bool
+        Whether a skipped upstream skips this task.
+    log_stdout : bool
+        Whether what it prints goes to the log too.
+    nout : int, optional
+        Number of results, so that they can be unpacked.
+    state_handlers : iterable of callable
+        Each ``(task, old, new) -> state or None`` at every change of state.
+    on_failure : callable, optional
+        ``(task, state)`` when it failed.
+
+    Raises
+    ------
+    InvalidTask : arguments that contradict each other, or a ``run`` that cannot be bound.
+
+    Examples
+    --------
+    >>> class Add(Task):
+    ...     def run(self, x, y):
+    ...         return x + y
+    >>> Add(name="plus").run(1, 2)
+    3
+    """
+
+    role: str = "task"
+    auto_generated: bool = False
+    _signatures: ClassVar[dict[type, inspect.Signature]] = {}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        slug: str | None = None,
+        tags: Iterable[str] = (),
+        max_retries: int = 0,
+        retry_delay: timedelta | float | None = None,
+        timeout: timedelta | float | None = None,
+        trigger: Trigger | None = None,
+        skip_on_upstream_skip: bool = True,
+        log_stdout: bool = False,
+        nout: int | None = None,
+        state_handlers: Iterable[Callable[..., Any]] = (),
+        on_failure: Callable[..., Any] | None = None,
+    ) -> None:
+        self.name = name or type(self).__name__
+        self.slug = slug
+        if isinstance(tags, str):
+            msg = f"task {self.name!r}: tags is the text {tags!r}; give a list of words"
+            raise InvalidTask(msg)
+        self.tags = frozenset(tags)
+        self.retry_delay = _delay(retry_delay, self.name, "retry_delay")
+        self.max_retries = max_retries
+        self.timeout = _delay(timeout, self.name, "timeout")
+        if max_retries < 0:
+            msg = f"task {self.name!r}: max_retries is {max_retries}; it cannot be negative"
+            raise InvalidTask(msg)
+        if max_retries > 0 and self.retry_delay is None:
+            msg = f"task {self.name!r}: max_retries={max_retries} needs a retry_delay"
+            raise InvalidTask(msg)
+        if max_retries == 0 and self.retry_delay is not None:
+            msg = f"task {self.name!r}: retry_delay without max_retries does nothing; give max_retries"
+            raise InvalidTask(msg)
+        self.trigger: Trigger = trigger or all_successful
+        self.skip_on_upstream_skip = skip_on_upstream_skip
+        self.log_stdout = log_stdout
+        self.nout = nout
+        self.state_handlers = [*state_handlers]
+        if on_failure is not None:
+            self.state_handlers.append(_on_failure(on_failure))
+        self._check_run()
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the work; subclasses write this."""
+        del args, kwargs
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """What ``run`` takes."""
+        found = Task._signatures.get(type(self))
+        if found is None:
+            found = Task._signatures[type(self)] = inspect.signature(type(self).run).replace(
+                parameters=list(inspect.signature(type(self).run).parameters.values())[1:]
+            )
+        return found
+
+    def _check_run(self) -> None:
+        if type(self).run is Task.run:
+            return
+        for parameter in self.signature.parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                msg = f"task {self.name!r}: run may not take *{parameter.name}; arguments become named edges"
+                raise InvalidTask(msg)
+            if parameter.name in RESERVED_ARGUMENTS:
+                msg = f"task {self.name!r}: run may not have an argument called {parameter.name!r}; it is reserved"
+                raise InvalidTask(msg)
+
+    def __repr__(self) -> str:
+        return f"<Task: {self.name}>"
+
+    # -- binding --------------------------------------------------------------------------------
+
+    def copy(self, **task_args: Any) -> Task:
+        """Return a copy with *task_args* set on it."""
+        made = copying.copy(self)
+        if made.slug is not None:
+            made.slug = f"{made.slug}-copy"
+        made.tags = frozenset(self.tags)
+        for attribute, value in task_args.items():
+            if not hasattr(made, attribute):
+                msg = f"task {self.name!r} has no attribute {attribute!r} to set by task_args"
+                raise InvalidTask(msg)
+            setattr(made, attribute, frozenset(value) if attribute == "tags" else value)
+        return made
+
+    def __call__(
+        self,
+        *args: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        task_args: dict[str, Any] | None = None,
+        flow: FlowGraph | None = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Put a copy of this task, bound to the arguments, into the flow of the ``with`` block."""
+        flow = self._flow(flow)
+        made = self.copy(**(task_args or {}))
+        return made.bind(*args, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
+
+    def bind(
+        self,
+        *args: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        flow: FlowGraph | None = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Bind the arguments on this very task and put it into the flow; return it."""
+        flow = self._flow(flow)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            msg = f"task {self.name!r}: {error}; it takes {self.signature}"
+            raise InvalidTask(msg) from None
+        arguments = dict(bound.arguments)
+        for parameter in self.signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments.update(arguments.pop(parameter.name, {}))
+        flow.set_dependencies(self, upstream_tasks=upstream_tasks, keyword_tasks=arguments)
+        return self
+
+    def _flow(self, flow: FlowGraph | None) -> FlowGraph:
+        found = flow or current_flow.get()
+        if found is None:
+            msg = (
+                f"task {self.name!r} was called outside a flow; use it inside 'with Flow(...)', "
+                f"or call {self.name}.run(...) to run it as a plain function"
+            )
+            raise InvalidTask(msg)
+        return found
+
+    def set_upstream(self, other: Any, key: str | None = None, *, flow: FlowGraph | None = None) -> Task:
+        """Make this task wait for *other* (its result becomes argument *key*); return this task."""
+        flow = self._flow(flow)
+        if key is None:
+            flow.set_dependencies(self, upstream_tasks=[other])
+        else:
+            flow.set_dependencies(self, keyword_tasks={key: other})
+        return self
+
+    def set_downstream(self, other: Task, key: str | None = None, *, flow: FlowGraph | None = None) -> Task:
+        """Make *other* wait for this task; return this task."""
+        other.set_upstream(self, key, flow=flow)
+        return self
+
+    def set_dependencies(
+        self,
+        flow: FlowGraph | None = None,
+        *,
+        upstream_tasks: Iterable[Any] | None = None,
+        downstream_tasks: Iterable[Task] | None = None,
+        keyword_tasks: dict[str, Any] | None = None,
+    ) -> Task:
+        """Set several dependencies at once; return this task."""
+        self._flow(flow).set_dependencies(
+            self,
+            upstream_tasks=upstream_tasks,
+            downstream_tasks=downstream_tasks,
+            keyword_tasks=keyword_tasks,
+        )
+        return self
+
+    def pipe(self, other: Task, **kwargs: Any) -> Task:
+        """Call *other* with this task as its first argument."""
+        return other(self, **kwargs)
+
+    # -- operators --------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Task]:
+        if self.nout is None:
+            msg = f"task {self.name!r} cannot be unpacked; give it nout=N, the number of its results"
+            raise InvalidTask(msg)
+        return iter([self[index] for index in range(self.nout)])
+
+    def __or__(self, other: Any) -> Any:
+        """Make *other* wait for this task, as Prefect 1's pipe does; return *other*."""
+        self.set_downstream(other)
+        return other
+
+    def __ror__(self, other: Any) -> Task:
+        """Make this task wait for *other*; return this task."""
+        return self.set_upstream(other)
+
+    def _operation(self, name: str, left: Any, right: Any) -> Task:
+        return operators()[name]().bind(left, right)
+
+    def __getitem__(self, key: Any) -> Task:
+        made = operators()["GetItem"](name=f"{self.name}[{key}]" if isinstance(key, int | str) else "GetItem")
+        return made.bind(self, key)
+
+    def is_equal(self, other: Any) -> Task:
+        """Return a task that is ``self == other``."""
+        return self._operation("Equal", self, other)
+
+    def is_not_equal(self, other: Any) -> Task:
+        """Return a task that is ``self != other``."""
+        return self._operation("NotEqual", self, other)
+
+    def not_(self) -> Task:
+        """Return a task that is ``not self``."""
+        return operators()["Not"]().bind(self)
+
+    def and_(self, other: Any) -> Task:
+        """Return a task that is ``self and other``."""
+        return self._operation("And", self, other)
+
+    def or_(self, other: Any) -> Task:
+        """Return a task that is ``self or other``."""
+        return self._operation("Or", self, other)
+
+
+def _arithmetic(name: str, *, reflected: bool) -> Callable[[Task, Any], Task]:
+    def method(self: Task, other: Any) -> Task:
+        return self._operation(name, other, self) if reflected else self._operation(name, self, other)
+
+    return method
+
+
+for _dunder, _name in {
+    "add": "Add", "sub": "Sub", "mul": "Mul", "truediv": "Div", "floordiv": "FloorDiv", "mod": "Mod", "pow": "Pow",
+}.items():  # fmt: skip
+    setattr(Task, f"__{_dunder}__", _arithmetic(_name, reflected=False))
+    setattr(Task, f"__r{_dunder}__", _arithmetic(_name, reflected=True))
+for _dunder, _name in {
+    "and": "And", "lt": "LessThan", "le": "LessThanOrEqual", "gt": "GreaterThan", "ge": "GreaterThanOrEqual",
+}.items():  # fmt: skip
+    setattr(Task, f"__{_dunder}__", _arithmetic(_name, reflected=False))
+setattr(Task, "__rand__", _arithmetic("And", reflected=True))  # noqa: B010 - as its siblings above
+
+
+class FunctionTask(Task):
+    """A task that is a function."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        if not callable(fn):
+            msg = f"@task was put on {fn!r}, which is not a function"
+            raise InvalidTask(msg)
+        options.setdefault("name", getattr(fn, "__name__", type(fn).__name__))
+        self.run = fn  # type: ignore[method-assign]
+        self.__doc__ = fn.__doc__
+        try:
+            self._signature = inspect.signature(fn)
+        except ValueError as error:
+            msg = f"task {options['name']!r}: {error}; wrap it in a function of its own"
+            raise InvalidTask(msg) from error
+        super().__init__(**options)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """What the function takes."""
+        return self._signature
+
+
+@overload
+def task(fn: Callable[..., Any]) -> FunctionTask: ...
+@overload
+def task(fn: None = None, **options: Any) -> Callable[[Callable[..., Any]], FunctionTask]: ...
+def task(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Make a task of a function; ``@task`` or ``@task(max_retries=2, retry_delay=10)``.
+
+    Examples
+    --------
+    >>> @task
+    ... def double(x):
+    ...     return 2 * x
+    >>> double.run(4)
+    8
+    """
+    if fn is None:
+        return lambda function: FunctionTask(function, **options)
+    return FunctionTask(fn, **options)
+
+
+_operators: dict[str, type[Task]] = {}
+
+
+def operators() -> dict[str, type[Task]]:
+    """Return the operator tasks by name; filled by ``core.operators`` when it is imported."""
+    if not _operators:
+        from importlib import import_module
+
+        import_module("jupyter_flows.core.operators")
+    return _operators
+
+
+def _delay(value: timedelta | float | None, name: str, what: str) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return timedelta(seconds=value)
+    msg = f"task {name!r}: {what} is {value!r}; give a timedelta or seconds"
+    raise InvalidTask(msg)
+
+
+def _on_failure(handler: Callable[..., Any]) -> Callable[..., None]:
+    def on_state(subject: Any, _old: Any, new: Any) -> None:
+        if new.is_failed():
+            handler(subject, new)
+
+    return on_state

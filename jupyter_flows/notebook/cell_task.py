@@ -1,0 +1,56 @@
+"""A notebook cell as a task. Holds its source as text, so a pickle of it carries no frozen globals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_flows.core.task import Task
+
+
+class CellTask(Task):
+    """A code cell; executed by a backend that knows how to run cells, never by ``run``.
+
+    Parameters
+    ----------
+    name : str
+    source : str
+        The cell's body without its ``%%task`` line, in IPython's syntax.
+    cell_id : str
+        The nbformat id.
+    index : int
+        Place among the code cells, from 1.
+    role : {"task", "plain", "setup", "parameters"}
+    reads, writes : iterable of str
+        Variables that it takes and makes.
+    warnings : iterable of str
+        What analysis could not see.
+    options : any
+        Of :class:`~jupyter_flows.core.task.Task`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: str,
+        cell_id: str,
+        index: int,
+        role: str = "task",
+        reads: Any = (),
+        writes: Any = (),
+        warnings: Any = (),
+        auto_generated: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, **options)
+        self.source = source
+        self.cell_id = cell_id
+        self.index = index
+        self.role = role
+        self.reads = frozenset(reads)
+        self.writes = frozenset(writes)
+        self.warnings = tuple(warnings)
+        self.auto_generated = auto_generated
+
+    def __repr__(self) -> str:
+        return f"<CellTask: {self.name}, cell {self.index}>"
