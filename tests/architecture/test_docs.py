@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -86,3 +87,17 @@ def test_every_setting_is_documented_with_its_default() -> None:
         actual[field.name.upper()] = f"`{shown}`" if shown else ""
     assert rows == actual
     assert PREFIX == "JUPYTER_FLOWS_"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/python-api.md"])
+def test_the_first_python_flow_gives_what_is_said(document: str) -> None:
+    """The example is run as it stands, without the lines that need a server."""
+    text = (REPOSITORY / document).read_text("utf-8")
+    sources = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    first = next(source for source in sources if 'Flow("totals")' in source)
+    names: dict[str, Any] = {}
+    exec(first.partition("state =")[0], names)
+    state = names["flow"].run(city="New York")
+    answer = names.get("answer", names.get("result"))
+    assert (state.is_successful(), state.result[answer].result) == (True, 16)
+    assert re.search(r"\.result\b.*# 16", text)
