@@ -424,7 +424,10 @@ class Expressions:
         given = self.consume(value)
         self.operate(value)
         for obj in value:
-            if obj.kind in {"lazy", "file", "iterator"}:
+            if obj.kind == "namespace":
+                self.ledger.warn("looks at the names of its namespace: which there are depends on all cells above")
+                self.ledger.read_everything()
+            elif obj.kind in {"lazy", "file", "iterator"}:
                 self.ledger.change(frozenset({obj}), "consumed")
         return given | contents(value)
 

@@ -45,6 +45,8 @@ def _limit(lines: int = 3000) -> Any:
     left = [lines]
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != "cell":
+            return None
         left[0] -= 1
         if left[0] < 0:
             raise TooLong
