@@ -425,7 +425,7 @@ class Expressions:
         self.operate(value)
         for obj in value:
             if obj.kind == "namespace":
-                self.ledger.warn("looks at the names of its namespace: which there are depends on all cells above")
+                self.ledger.warn("looks at the names of its namespace: they depend on all cells above")
                 self.ledger.read_everything()
             elif obj.kind in {"lazy", "file", "iterator"}:
                 self.ledger.change(frozenset({obj}), "consumed")

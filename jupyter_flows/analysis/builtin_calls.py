@@ -32,6 +32,14 @@ class Builtins(Magics):
         """Let unseen code have *arguments*."""
         raise NotImplementedError
 
+    shown: ast.expr | None = None
+    """The cell's last expression."""
+
+    def given_away(self, arguments: list[Value], node: ast.Call, to: str) -> None:
+        """Change what an unknown function is given: called for its effect, that may be the effect."""
+        for value, argument in zip(arguments, node.args, strict=False):
+            self.ledger.change(value, f"given to {to}", label=self.root_label(argument))
+
     def is_callable(self, obj: Obj) -> bool:
         """Whether *obj* is a function of the notebook, bound or not."""
         return obj.kind in {"function", "bound", "method"}
@@ -98,9 +106,7 @@ class Builtins(Magics):
                     self.ledger.bind_name(str(item), arguments[0], "assigned through the namespace")
                 return EMPTY
         if name in _NAMESPACE_PURE:
-            self.ledger.warn(
-                "looks at the names of its namespace: which there are depends on all cells above"
-            )
+            self.ledger.warn("looks at the names of its namespace: they depend on all cells above")
             self.ledger.read_everything()
             return EMPTY
         self.opaque("works on its own namespace")
@@ -172,7 +178,7 @@ class Builtins(Magics):
                     {Obj("builtin", "type")}
                 )
             if any(obj.kind == "namespace" for obj in everything):
-                self.ledger.warn("shows its namespace: which names there are depends on all cells above")
+                self.ledger.warn("shows its namespace: its names depend on all cells above")
             return frozenset({Obj("str")}) if name in {"str", "repr", "format", "ascii"} else EMPTY
         if name in IMMUTABLE_RESULTS:
             self.operate(everything)
@@ -216,9 +222,7 @@ class Builtins(Magics):
         if name in {"exec", "eval"}:
             return self._run_text(name, arguments, keywords)
         if name == "dir" and not arguments:
-            self.ledger.warn(
-                "looks at the names of its namespace: which there are depends on all cells above"
-            )
+            self.ledger.warn("looks at the names of its namespace: they depend on all cells above")
             self.ledger.read_everything()
             return EMPTY
         if name == "vars":

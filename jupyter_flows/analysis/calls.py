@@ -34,6 +34,8 @@ class Calls(Libraries):
         self.memo: dict[tuple[object, ...], Value] = {}
         self.escaped: set[Obj] = set()
         self.thrown_away: ast.Call | None = None
+        self.shown: ast.expr | None = None
+        """The cell's last expression."""
         self.defaults: dict[Obj, dict[str, Value]] = getattr(self, "defaults", {})
 
     # -- provided by statements --------------------------------------------------------------------------
@@ -65,6 +67,7 @@ class Calls(Libraries):
                 arguments.append(contents(value))
             else:
                 keywords[keyword.arg] = value
+        self.named_files([*arguments, *keywords.values()])
         results: list[Value] = []
         if receiver is not None:
             assert isinstance(function, ast.Attribute)
@@ -161,6 +164,8 @@ class Calls(Libraries):
         results = [self.apply_unknown(inner, union([EMPTY, *arguments])) for inner in held]
         if is_bare and callee.kind not in {"mask", "numbers"}:
             self.ledger.change(frozenset({callee}), "called")
+        if node is not None and (is_bare or node is self.shown) and callee.kind == "unknown":
+            self.given_away(arguments, node, "an unknown function")
         fresh = Obj(callee.kind if callee.kind == "parameter" else "unknown")
         return union([frozenset({fresh}), *results])
 

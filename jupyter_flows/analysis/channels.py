@@ -290,6 +290,13 @@ class Channels(Expressions):
             self.read_file(place)
         return opened
 
+    def named_files(self, values: list[Value]) -> None:
+        """Depend on the writers of files that are named as an argument, whatever the function is."""
+        for value in values:
+            path = _path(value)
+            if path is not None and f"file:{path}" in self.ledger.channels:
+                self.ledger.read_channel(f"file:{path}")
+
     def read_file(self, place: Value, *, is_listing: bool = False) -> None:
         """Depend on whoever wrote the file; a pattern depends on all that match."""
         ledger = self.ledger

@@ -103,10 +103,8 @@ class Libraries(Builtins):
             self.ledger.change(
                 frozenset({module}), f"{name}()", label=self.root_label(node) if node is not None else None
             )
-        if is_bare and package not in WELL_KNOWN and name != "display":
-            labels = node.args if node is not None else []
-            for value, argument in zip(arguments, labels, strict=False):
-                self.ledger.change(value, f"given to {name}()", label=self.root_label(argument))
+        if node is not None and (is_bare or node is self.shown) and package not in WELL_KNOWN:
+            self.given_away(arguments, node, f"{name}()")
         return self._library_result(qual, name, package, arguments, keywords) | union(results)
 
     def _library_result(

@@ -39,6 +39,7 @@ class Statements(Definitions):
         last = body[-1]
         if isinstance(last, ast.Expr):
             self.ledger.line = last.lineno
+            self.shown = last.value
             value = self.evaluate(last.value)
             self.consume(value)
             self.operate(value)
