@@ -43,7 +43,6 @@ MOST_TOKENS = 1000
 
 _ALPHABET = string.digits + string.ascii_letters
 _TOKEN = re.compile(r"jf_(admin|viewer|operator|author|agent|run)_[0-9A-Za-z]{1,64}(?:_[0-9A-Za-z]{1,8})?")
-_USED_NOTE = timedelta(minutes=10)
 
 
 class Forbidden(NotAuthorised):
@@ -124,14 +123,6 @@ def authenticate(tx: Transaction, token: str) -> Principal:
     return Principal(kind=_kind(row.kind), name=row.name, token_id=row.id)
 
 
-def needs_note(tx: Transaction, token: str) -> str | None:
-    """Return the id of a token whose last use should be written down now."""
-    row = store.token_by_hash(tx, token_hash(token)) if token else None
-    if row is None or (row.last_used_at is not None and tx.now - row.last_used_at < _USED_NOTE):
-        return None
-    return row.id
-
-
 def authorise(tx: Transaction, principal: Principal, scope: Scope, *, run: str | None = None) -> None:
     """Say nothing if *principal* may do what needs *scope*.
 
@@ -147,12 +138,13 @@ def authorise(tx: Transaction, principal: Principal, scope: Scope, *, run: str |
         return
     if scope not in SCOPES.get(principal.kind, frozenset()):
         raise Forbidden(f"a token of kind {principal.kind!r} may not do this; it needs the scope {scope}")
-    if principal.kind == "run":
-        if run is None or run_store.find_run(tx, run).id != principal.run_id:
-            raise Forbidden("a run's own token is for that run only")
-    elif principal.kind == "agent" and scope != "runs:claim":
-        if run is None or run_store.find_run(tx, run).holder_token_id != principal.token_id:
-            raise Forbidden("an agent's token is for the runs that it was given")
+    if scope == "runs:claim" or principal.kind not in {"run", "agent"}:
+        return
+    row = None if run is None else run_store.find_run(tx, run)
+    if principal.kind == "run" and (row is None or row.id != principal.run_id):
+        raise Forbidden("a run's own token is for that run only")
+    if principal.kind == "agent" and (row is None or row.holder_token_id != principal.token_id):
+        raise Forbidden("an agent's token is for the runs that it was given")
 
 
 def new_token(
@@ -238,5 +230,5 @@ def _write_private(file: Path, text: str) -> None:
 def _kind(text: str) -> Kind:
     for kind in ("admin", "viewer", "operator", "author", "agent", "run"):
         if kind == text:
-            return kind  # type: ignore[return-value]
+            return kind
     raise InvalidRequest(f"there is no kind of token {text!r}")

@@ -41,7 +41,7 @@ class Leases:
         ------
         Refused : the table says no (StaleLease, LeaseLost: a holder that is none any more).
         """
-        finished = ()
+        finished: tuple[str, ...] = ()
         if isinstance(event, transitions.LoseLease):
             finished = task_store.finished_names(tx, row.id)
         answer = transitions.decide(_facts(row, finished), event, now=tx.now, policy=self.policy)

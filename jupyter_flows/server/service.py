@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,11 +33,13 @@ from jupyter_flows.server.store import agents as agent_store
 from jupyter_flows.server.store import events as event_store
 from jupyter_flows.server.store import flows as flow_store
 from jupyter_flows.server.store import runs as run_store
+from jupyter_flows.server.store import tokens as token_store
 from jupyter_flows.server.wakeups import Bell
 from jupyter_flows.settings import Settings
 
 T = TypeVar("T")
 _TRIES = 4
+_NOTE_EVERY_S = 600.0
 _POLL_S = 1.0
 """Several servers on one PostgreSQL hear of each other's commits by looking; one server by its bells."""
 
@@ -61,6 +64,7 @@ class FlowsService:
         self._stopping = asyncio.Event()
         self._polling: Counter[str] = Counter()
         self._polling_lock = threading.Lock()
+        self._noted: dict[str, float] = {}
         self._database = Database(settings.effective_database_url, on_commit=self._committed)
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="jupyter-flows")
         self._scheduler = Scheduler(
@@ -139,15 +143,18 @@ class FlowsService:
         """Answer one call in this thread."""
         function = FUNCTIONS[row.name]
         arguments = {**path, **query}
+        seen: list[Principal] = []
 
         def act(tx: Transaction) -> msgspec.Struct:
             who = self._identify(tx, row, token=token, principal=principal, path=path)
+            seen[:] = [who]
             call = Call(tx=tx, principal=who, server=self)
             if body is not None:
                 return function(call, body, **arguments)  # type: ignore[no-any-return]
             return function(call, **arguments)  # type: ignore[no-any-return]
 
         result = self._read(act) if row.name in READS else self._write(act)
+        self._note_use(seen)
         if isinstance(result, VersionInfo):
             return msgspec.structs.replace(result, started_at=self.started_at)
         return result
@@ -290,6 +297,14 @@ class FlowsService:
             except Conflict:
                 continue
         raise ServerUnavailable("other requests change the same at this moment; try again")
+
+    def _note_use(self, seen: list[Principal]) -> None:
+        """Write down when a token was last used, at most every ten minutes."""
+        token_id = seen[0].token_id if seen else ""
+        now = time.monotonic()
+        if token_id and now - self._noted.get(token_id, -_NOTE_EVERY_S) >= _NOTE_EVERY_S:
+            self._noted[token_id] = now
+            self._write(lambda tx: token_store.used(tx, token_id))
 
     def _committed(self, events: bool, offers: bool, schedules: bool) -> None:  # noqa: FBT001 - a callback
         if events:

@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def bind(settings: Settings, *, host: str | None, port: int | None) -> tuple[lis
     host = host or settings.host
     if not _is_loopback(host) and not settings.behind_proxy:
         raise CannotListen(
-            f"the server speaks plain HTTP and does not listen on {host!r}: put a proxy with TLS in front and "
+            f"the server speaks plain HTTP and does not listen on {host!r}: put a TLS proxy before it and "
             "say --behind-proxy, or listen on 127.0.0.1"
         )
     wanted = settings.port if port is None else port
@@ -268,9 +268,7 @@ class RunningServer:
             self.url = url
             self._ready.set()
 
-        await run_server(
-            self.settings, host=self._host, port=self._port, ready=ready, until=self._stop.wait()
-        )
+        await run_server(self.settings, host=self._host, port=self._port, ready=ready, until=self._stop)
 
 
 def start_server_thread(
@@ -301,7 +299,7 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run_server(settings, host=host, port=port, ready=ready, until=stop.wait())
+        await run_server(settings, host=host, port=port, ready=ready, until=stop)
 
     asyncio.run(main())
 
@@ -312,7 +310,7 @@ async def run_server(
     host: str | None,
     port: int | None,
     ready: Callable[[str, FlowsService], None] | None,
-    until: Awaitable[object],
+    until: asyncio.Event,
 ) -> None:
     """Open everything, serve *until*, close everything within five seconds."""
     sockets, url = bind(settings, host=host, port=port)
@@ -335,7 +333,7 @@ async def run_server(
     try:
         if ready is not None:
             ready(url, service)
-        await until
+        await until.wait()
     finally:
         discovery.withdraw(Path(settings.home), record)
         server.stop()

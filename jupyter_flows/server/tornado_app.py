@@ -5,6 +5,7 @@ One dispatcher does identity, limits, decoding and errors; endpoint functions ne
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
 _QUERY_LIMIT = 500
+COATS_OWN = frozenset({"_xsrf", "no_track_activity", "token"})
+"""Arguments that Jupyter reads; none of them means anything here."""
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -78,6 +81,7 @@ class ServiceBackend:
 
     async def stream(self, handler: web.RequestHandler, asked: Asked) -> None:
         """Write events as they are committed. Nothing is queued for a slow reader: it is waited for."""
+        check_stream_arguments(handler)
         service = self.service
         last = handler.request.headers.get("Last-Event-ID") or handler.get_query_argument("after", None)
         after, run_id, flow_id = await service.open_stream(
@@ -113,6 +117,7 @@ class Dispatcher:
     """Mixed into a coat's handler class; the coat says who asks and where to pass it."""
 
     rows: ClassVar[dict[str, Endpoint]]
+    _answering: asyncio.Future[None] | None = None
 
     def backend(self) -> Backend:
         """Return what answers."""
@@ -129,12 +134,23 @@ class Dispatcher:
         try:
             if row is None:
                 handler.set_header("Allow", ", ".join(sorted(self.rows)))
-                raise web.HTTPError(405)
+                write_problem(handler, web.HTTPError(405))
+                return
             asked = await self.asked_by(row)
             check_body(handler, row)
-            await self.backend().answer(handler, row, {k: unquote(v) for k, v in path.items()}, asked)
+            where = {name: unquote(value) for name, value in path.items()}
+            self._answering = asyncio.ensure_future(self.backend().answer(handler, row, where, asked))
+            await self._answering
+        except asyncio.CancelledError:
+            # Whoever asked is gone; a long poll must not be given a run for a dead agent.
+            return
         except Exception as error:  # noqa: BLE001 - everything becomes a problem with one sentence
             write_problem(handler, error)
+
+    def on_connection_close(self) -> None:
+        """End a long poll whose agent is gone."""
+        if self._answering is not None:
+            self._answering.cancel()
 
     async def dispatch_stream(self) -> None:
         """Answer the event stream."""
@@ -186,7 +202,7 @@ def _query(handler: web.RequestHandler, row: Endpoint) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in handler.request.query_arguments:
         if name not in row.query:
-            if name in {"_xsrf", "no_track_activity"}:
+            if name in COATS_OWN:
                 continue
             known = ", ".join(row.query) or "none"
             raise InvalidRequest(f"{row.name} knows no argument {name[:50]!r}; it knows {known}")
@@ -201,6 +217,13 @@ def _whole(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise InvalidRequest(f"{name} is {text[:40]!r}, which is no whole number")
     return int(text)
+
+
+def check_stream_arguments(handler: web.RequestHandler) -> None:
+    """Refuse arguments that the event stream does not know."""
+    for name in handler.request.query_arguments:
+        if name not in {"run", "flow", "after"} | COATS_OWN:
+            raise InvalidRequest(f"events knows no argument {name[:50]!r}; it knows run, flow, after")
 
 
 def begin_stream(handler: web.RequestHandler) -> None:

@@ -31,7 +31,7 @@ def check_parameters(spec: FlowSpec, given: Mapping[str, object], *, complete: b
     size = len(to_json(dict(given)))
     if size > PARAMETERS_LIMIT_BYTES:
         raise InvalidParameters(
-            f"the parameters have {size} bytes; at most {PARAMETERS_LIMIT_BYTES} are kept: pass a path instead"
+            f"the parameters have {size} bytes; at most {PARAMETERS_LIMIT_BYTES} are kept; pass a path"
         )
     missing = [p.name for p in spec.parameters if p.required and p.name not in given]
     if complete and missing:

@@ -366,7 +366,7 @@ def waiting_labels(tx: Transaction) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def due_runs(tx: Transaction, *, labels: Iterable[str], limit: int) -> list[RunRow]:
-    """Return due runs whose stored labels are one of *labels*, first due first, skipping those being claimed."""
+    """Return due runs with one of these stored *labels*, first due first, but those being claimed."""
     query = (
         _select()
         .where(
