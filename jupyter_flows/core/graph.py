@@ -72,6 +72,7 @@ class FlowGraph:
         self.on_lost = on_lost
         self.project: str | None = None
         self.labels: tuple[str, ...] = ()
+        self.declared: Any = None
         self.parameter_specs: tuple[Any, ...] = ()
         self.constants: dict[Task, dict[str, Any]] = {}
         self.slugs: dict[Task, str] = {}

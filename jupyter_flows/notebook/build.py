@@ -1,0 +1,137 @@
+"""Cells of a notebook to a graph of cell tasks, in document order. Reads no file, runs nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+from jupyter_flows.analysis import CellInfo, TaskOptions, analyse, validate
+from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.core.serialize import make_parameter_spec
+from jupyter_flows.core.triggers import BY_NAME
+from jupyter_flows.errors import InvalidOption
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
+from jupyter_flows.notebook.read import CodeCell, NotebookCells
+from jupyter_flows.notebook.transform import plain_python
+from jupyter_flows.schema.flows import ParameterSpec
+
+G = TypeVar("G", bound=FlowGraph)
+
+
+def build_flow(
+    notebook: NotebookCells, name: str | None = None, *, make: Callable[[str], G] | type[FlowGraph] = FlowGraph
+) -> Any:
+    """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
+
+    Parameters
+    ----------
+    notebook : NotebookCells
+    name : str, optional
+        Default: what ``%flow NAME`` says, else the file's name.
+    make : callable
+        Makes the graph from a name; ``Flow`` where its verbs are wanted.
+
+    Returns
+    -------
+    FlowGraph
+        With edges (kind, names, reason), ``parameter_specs``, and what ``%flow`` declares as
+        ``labels``, ``project`` and ``declared`` (schedule and storage as text).
+
+    Raises
+    ------
+    InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
+    """
+    analysis = analyse(notebook.plain())
+    validate(analysis)
+    declared = declaration(cell.source for cell in notebook.cells)
+    graph = make(name or declared.name or PurePath(notebook.path).stem or "notebook")
+    graph.labels = declared.labels
+    graph.project = declared.project
+    graph.declared = declared
+    by_index: dict[int, CellTask] = {}
+    specs: list[ParameterSpec] = []
+    for cell, info in zip(notebook.cells, analysis.cells, strict=True):
+        if info.role == "skip" or not cell.source.strip() or has_only_flow_lines(cell.source):
+            continue
+        made = _cell_task(cell, info)
+        by_index[info.index] = made
+        graph.add_task(made)
+        if info.role == "parameters":
+            specs.extend(parameters_of(made.source))
+    for edge in analysis.edges:
+        upstream, downstream = by_index.get(edge.source_index), by_index.get(edge.target_index)
+        if upstream is not None and downstream is not None:
+            graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=edge.reason)
+    graph.parameter_specs = tuple({spec.name: spec for spec in specs}.values())
+    return graph
+
+
+def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
+    options = info.options or TaskOptions()
+    plain = plain_python(cell.source)
+    return CellTask(
+        info.name,
+        source=plain.source,
+        cell_id=cell.id,
+        index=info.index,
+        role=info.role,
+        reads=info.reads,
+        writes=info.writes,
+        warnings=info.warnings,
+        auto_generated=info.role != "task",
+        slug=info.name,
+        tags=options.tags,
+        max_retries=options.retries,
+        retry_delay=timedelta(seconds=options.retry_delay_s) if options.retries else None,
+        timeout=None if options.timeout_s is None else timedelta(seconds=options.timeout_s),
+        trigger=_trigger(options, info),
+    )
+
+
+def _trigger(options: TaskOptions, info: CellInfo) -> Any:
+    if options.trigger is None:
+        return None
+    try:
+        return BY_NAME[options.trigger]
+    except KeyError:
+        msg = f"Cell {info.index} (%%task {info.name}): no trigger is called {options.trigger!r}"
+        raise InvalidOption(msg) from None
+
+
+def parameters_of(source: str) -> list[ParameterSpec]:
+    """Return the parameters that a parameters cell declares: names bound to constants.
+
+    A name bound to anything else can be overridden by a run too, but has no default that could be sent.
+
+    Examples
+    --------
+    >>> [(spec.name, spec.default) for spec in parameters_of("city = 'Oslo'\\nyears = [2014, 2015]")]
+    [('city', 'Oslo'), ('years', [2014, 2015])]
+    """
+    specs: list[ParameterSpec] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        try:
+            default = ast.literal_eval(value)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            default = None
+        for target in targets:
+            if isinstance(target, ast.Name):
+                specs.append(make_parameter_spec(target.id, _sendable(default), required=False))
+    return specs
+
+
+def _sendable(default: Any) -> Any:
+    """Return the default as it can be sent; a structure that cannot is not sent at all."""
+    if isinstance(default, list | tuple) and all(isinstance(item, bool | int | float | str | None) for item in default):
+        return list(default)
+    return default if isinstance(default, bool | int | float | str) else None
