@@ -31,7 +31,7 @@ SIMPLE = [
     "{x}[0] = {n}", "{x}[0].append({n})", "{x} += [{n}]", "{x} *= 2", "del {x}", "{x}.clear()", "{x}, {y} = {y}, {x}",
     "{x}, {y} = [{n}], {z}", "{x} = ({y}, {z})", "print({x})", "print({x}, {y})", "{x} = [i for i in {y}]",
     "{x} = [{y} for i in range(2)]", "{x} = (i for i in {y})", "{x} = {y} or {z}", "{x} = {y} if {z} else {x}",
-    "{x} = next(iter({y}))", "{x} = iter({y})", "{x} = dict(k={y})", "{x} = {y}.copy()", "{x}.extend({y})",
+    "{x} = next(iter({y}))", "{x} = iter({y})", "{x} = dict(k={y})", "{x} = {y}.copy()", "{x}.extend(list({y})[:4])",
     "{x} = {y}.pop()", "{x}.insert(0, {y})", "{x} = {y}.setdefault('k', {z})", "{x}.update(k={y})", "{x} = {y}.get('k')",
     "{x} = {f}({y})", "{f}({x})", "{x} = {f}", "{x} = {y}({z})", "{x} = [{f}, {g}]", "{x} = map({f}, {y})", "{x} = list(map({f}, {y}))",
     "{x} = {f}(n={y})", "{f} = {g}", "{x} = lambda v, k={y}: (v, k)", "{x} = lambda v: ({y}, v)", "{x} = max({y}, {z}, key=lambda v: type(v).__name__)",
