@@ -70,9 +70,13 @@ def _version() -> str:
     try:
         return str(import_module("jupyter_flows._version").__version__)
     except ModuleNotFoundError:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("jupyter-flows")
+        try:
+            return version("jupyter-flows")
+        except PackageNotFoundError:
+            # A checkout on the path, not installed.
+            return "0+checkout"
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -103,7 +103,7 @@ def stop() -> None:
         raise ServerNotRunning(f"no server is running for {settings.home}")
     if record.kind != "standalone":
         raise EnvironmentFault(
-            f"the server of {settings.home} is part of JupyterLab (pid {record.pid}); it stops with JupyterLab"
+            f"the server of {settings.home} is JupyterLab's (pid {record.pid}); it stops with JupyterLab"
         )
     os.kill(record.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_LIMIT_S

@@ -264,6 +264,17 @@ class StreamHandler(_Handler):
         await self.dispatch_stream()
 
 
+class MissingHandler(_Handler):
+    """Any other address below the API."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Refuse."""
+        write_problem(self, web.HTTPError(404))
+
+    post = delete = get
+
+
 def _action(row: Endpoint | None) -> Action:
     if row is None or row.method == "GET":
         return "read"
@@ -293,6 +304,7 @@ class FlowsExtension(ExtensionApp):
         """Mount the endpoint table."""
         self.handlers.extend((pattern, EndpointHandler, {"rows": rows}) for pattern, rows in patterns())
         self.handlers.append((API_PREFIX + "/events", StreamHandler, {}))
+        self.handlers.append((API_PREFIX + "/.*", MissingHandler, {}))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Decide who answers; the server listens by now, so its address is known."""
