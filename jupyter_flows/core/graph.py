@@ -81,7 +81,7 @@ class FlowGraph:
         self._edges: list[Edge] = []
         self._to: dict[Task, list[Edge]] = {}
         self._from: dict[Task, list[Edge]] = {}
-        self._keyed: set[tuple[Task, str]] = set()
+        self._keyed: dict[tuple[Task, str], None] = {}  # a set would be pickled in an order of its own
         self._reference: tuple[Task, ...] | None = None
         self._tokens: list[Token[FlowGraph | None]] = []
         self.state_handlers = [*state_handlers]
@@ -172,7 +172,7 @@ class FlowGraph:
             if fed in self._keyed:
                 msg = f"argument {edge.key!r} of task {edge.downstream_task.name!r} is fed twice"
                 raise InvalidFlow(msg)
-            self._keyed.add(fed)
+            self._keyed[fed] = None
         self._edges.append(edge)
         self._to[edge.downstream_task].append(edge)
         self._from[edge.upstream_task].append(edge)

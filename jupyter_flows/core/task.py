@@ -10,7 +10,7 @@ import copy as copying
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 from jupyter_flows.core.current import current_flow
 from jupyter_flows.core.triggers import Trigger, all_successful
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from jupyter_flows.core.graph import FlowGraph
 
 RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "task_args", "flow", "mapped"})
+
+
+class _SortedSet(NamedTuple):
+    """How a set of words is pickled."""
+
+    items: tuple[str, ...]
 
 
 class Task:
@@ -137,6 +143,17 @@ class Task:
 
     def __repr__(self) -> str:
         return f"<Task: {self.name}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sets have no order of their own: sorted, so that an unchanged flow has unchanged bytes.
+        return {
+            name: _SortedSet(tuple(sorted(value))) if isinstance(value, frozenset) else value
+            for name, value in self.__dict__.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            self.__dict__[name] = frozenset(value.items) if isinstance(value, _SortedSet) else value
 
     # -- binding --------------------------------------------------------------------------------
 

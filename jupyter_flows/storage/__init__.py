@@ -40,7 +40,11 @@ def load_script(path: Path, flow_name: str | None = None) -> Any:
         raise FlowNotFoundInFile(f"{path} has no flow called {flow_name!r}; it has {names}")
     if len(flows) != 1:
         names = ", ".join(flow.name for flow in flows)
-        what = f"several flows ({names}); choose one with --name" if flows else "no flow; write 'with Flow(...) as flow:'"
+        what = (
+            f"several flows ({names}); choose one with --name"
+            if flows
+            else "no flow; write 'with Flow(...) as flow:'"
+        )
         raise FlowNotFoundInFile(f"{path} has {what}")
     return flows[0]
 
@@ -65,7 +69,9 @@ def flows_of_script(path: Path) -> list[FlowGraph]:
     except OSError as error:
         raise FlowNotFoundInFile(f"script {path} cannot be read: {error.strerror}") from error
     except (Exception, SystemExit) as error:
-        raise FlowNotFoundInFile(f"script {path} raised {type(error).__name__}{_line(error, path)}; run it to see why") from error
+        raise FlowNotFoundInFile(
+            f"script {path} raised {type(error).__name__}{_line(error, path)}; run it to see why"
+        ) from error
     finally:
         if directory in sys.path:
             sys.path.remove(directory)

@@ -79,7 +79,9 @@ class DirectoryStorage(Storage, frozen=True, kw_only=True):
         root = self.root
         existing = next(path for path in (root, *root.parents) if path.exists())
         if not existing.is_dir():
-            raise StorageUnavailable(f"storage directory {root} cannot be made: {existing} is a file; name another")
+            raise StorageUnavailable(
+                f"storage directory {root} cannot be made: {existing} is a file; name another"
+            )
         if not os.access(existing, os.W_OK | os.X_OK):
             raise StorageUnavailable(
                 f"storage directory {root} is not writable; change its permissions or set JUPYTER_FLOWS_STORAGE_DIR"

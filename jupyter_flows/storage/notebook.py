@@ -69,7 +69,9 @@ def _pinned_cell(cell: dict[str, Any]) -> dict[str, Any]:
     source = cell.get("source", "")
     kept: dict[str, Any] = {
         "cell_type": cell.get("cell_type", "raw"),
-        "metadata": {key: value for key, value in cell.get("metadata", {}).items() if key in KEPT_CELL_METADATA},
+        "metadata": {
+            key: value for key, value in cell.get("metadata", {}).items() if key in KEPT_CELL_METADATA
+        },
         "source": "".join(source) if isinstance(source, list) else source,
     }
     if "id" in cell:

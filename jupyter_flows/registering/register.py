@@ -1,0 +1,310 @@
+"""Registering: metadata to the server, code to storage. Everything is checked before anything is written.
+
+Order: the flow, its labels, schedule and storage are checked; the server is asked whether it is there and
+knows us; the code is pickled and loaded back elsewhere; it is written, and its digest read back; the
+metadata is sent. What was written for a registering that the server then refused is taken away again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.core.labels import validate_labels
+from jupyter_flows.core.serialize import to_flow_spec
+from jupyter_flows.environment.fingerprint import distributions_of, fingerprint_here
+from jupyter_flows.errors import InvalidFlow, InvalidOption, NotebookWithoutTasks
+from jupyter_flows.notebook.build import build_flow
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.notebook.read import NotebookCells, read_notebook
+from jupyter_flows.registering.modules import imported_modules, local_modules
+from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
+from jupyter_flows.registering.receipt import Receipt
+from jupyter_flows.run_configs import RunConfig, UniversalRun
+from jupyter_flows.schedules import Schedule, in_words, parse_schedule
+from jupyter_flows.schema.base import check, to_json
+from jupyter_flows.schema.flows import RegisterFlow
+from jupyter_flows.schema.refs import ScheduleRef, StorageRef
+from jupyter_flows.settings import load_settings
+from jupyter_flows.storage import Local, Notebook, Storage, load_script
+
+if TYPE_CHECKING:
+    from jupyter_flows.client.api import FlowsApi
+
+STORAGES = {
+    "notebook": Notebook(),
+    "pickle": Local(),
+    "local": Local(),
+    "script": Local(stored_as_script=True),
+}
+"""Storages by the word that ``--storage`` takes."""
+
+
+class Source:
+    """Where a flow came from: decides its default storage, and what is written.
+
+    Parameters
+    ----------
+    notebook : NotebookCells, optional
+        The notebook as it is on disk.
+    path : Path, optional
+        The notebook's or script's file.
+    module : module, optional
+        The executed script; its functions go into a pickle by value.
+    """
+
+    def __init__(
+        self,
+        *,
+        notebook: NotebookCells | None = None,
+        path: Path | None = None,
+        module: ModuleType | None = None,
+    ) -> None:
+        self.notebook = notebook
+        self.path = path
+        self.module = module
+
+    def default_storage(self) -> Storage:
+        """A notebook is kept as itself, a script too; anything else as a pickle."""
+        if self.notebook is not None:
+            return Notebook()
+        return Local(stored_as_script=self.path is not None and self.module is not None)
+
+
+def register(
+    flow: FlowGraph,
+    *,
+    project: str | None = None,
+    labels: Iterable[str] | None = None,
+    schedule: Schedule | str | None = None,
+    storage: Storage | str | None = None,
+    run_config: RunConfig | None = None,
+    set_schedule_active: bool = True,
+    source: Source | None = None,
+    api: FlowsApi | None = None,
+) -> Receipt:
+    """Register a flow; return the receipt.
+
+    Parameters
+    ----------
+    flow : FlowGraph
+    project : str, optional
+        Default: the flow's, else the setting ``project``.
+    labels : iterable of str, optional
+        Labels that runs ask for, besides those of the storage.
+    schedule : Schedule or str, optional
+        Default: the flow's.
+    storage : Storage or {"notebook", "pickle", "script"}, optional
+        Default: the notebook itself for a notebook, the script for a script, else a pickle.
+    run_config : RunConfig, optional
+        Default: any agent.
+    set_schedule_active : bool
+        Whether a flow with a schedule begins to run by it. Registering again never resumes a paused one.
+    source : Source, optional
+        Where the flow came from.
+    api : FlowsApi, optional
+        Default: of the configured or running server.
+
+    Raises
+    ------
+    FlowsError : one sentence; nothing was registered and nothing new is in storage.
+    """
+    source = source or Source()
+    flow.validate()
+    if not flow.tasks:
+        msg = f"flow {flow.name!r} has no task"
+        raise InvalidFlow(msg)
+    store = _storage(storage if storage is not None else flow.storage, flow, source)
+    when = _schedule(schedule if schedule is not None else flow.schedule, flow)
+    own_labels = [*flow.labels, *(labels or ())]
+    config: RunConfig = run_config or flow.run_config or UniversalRun()
+    asked = validate_labels([*own_labels, *getattr(config, "labels", ()), *store.default_labels()])
+    store.check()
+    if api is None:
+        from jupyter_flows.client import connect
+
+        api = connect()
+    api.list_flows(limit=1)  # is it there, and does it know us? before anything is written
+    written = _Written()
+    try:
+        ref, warnings = _put(store, flow, source, written)
+        spec = to_flow_spec(
+            flow,
+            storage=ref,
+            run_config=config.to_ref(),
+            schedules=() if when is None else (when.to_ref(),),
+            labels=asked,
+            project=project or flow.project or load_settings().project,
+            fingerprint=_fingerprint(flow, source),
+        )
+        request = check(RegisterFlow(spec=spec, activate_schedule=set_schedule_active))
+        result = api.register_flow(request)
+    except BaseException:
+        written.take_back()
+        raise
+    return Receipt(
+        result=result,
+        server=api.url,
+        metadata_bytes=len(to_json(request)),
+        warnings=tuple(warnings),
+        schedule_text="" if when is None else in_words(when),
+    )
+
+
+def register_notebook(path: str | Path, *, name: str | None = None, **options: Any) -> Receipt:
+    """Register the notebook at *path*; options are those of :func:`register`.
+
+    Raises
+    ------
+    NotebookWithoutTasks : no cell begins with ``%%task``.
+    """
+    path = Path(path)
+    notebook = read_notebook(path)
+    flow = flow_of_notebook(notebook, name=name)
+    return register(flow, source=Source(notebook=notebook, path=path.absolute()), **options)
+
+
+def flow_of_notebook(notebook: NotebookCells, *, name: str | None = None) -> FlowGraph:
+    """Return the graph of a notebook that has at least one task."""
+    flow: FlowGraph = build_flow(notebook, name)
+    if not any(task.role == "task" for task in flow.tasks):
+        msg = f"{notebook.path} has no task: begin at least one cell with %%task"
+        raise NotebookWithoutTasks(msg)
+    return flow
+
+
+def register_script(path: str | Path, *, name: str | None = None, **options: Any) -> Receipt:
+    """Execute the script at *path* and register its flow; options are those of :func:`register`."""
+    path = Path(path)
+    flow = load_script(path, name)
+    module = sys.modules.get("__flow_script__")
+    return register(flow, source=Source(path=path.absolute(), module=module), **options)
+
+
+def _storage(asked: Storage | str | None, flow: FlowGraph, source: Source) -> Storage:
+    declared = getattr(flow.declared, "storage", None)
+    asked = asked if asked is not None else declared
+    if asked is None:
+        return source.default_storage()
+    if isinstance(asked, str):
+        if asked not in STORAGES:
+            msg = f"no storage is called {asked!r}; there are {', '.join(STORAGES)}"
+            raise InvalidOption(msg)
+        asked = STORAGES[asked]
+    if isinstance(asked, Notebook) and source.notebook is None:
+        msg = f"flow {flow.name!r} is not a notebook; storage 'notebook' keeps notebooks, use 'pickle' or 'script'"
+        raise InvalidOption(msg)
+    as_script = isinstance(asked, Local) and asked.stored_as_script
+    if (
+        as_script
+        and not getattr(asked, "path", None)
+        and (source.path is None or source.notebook is not None)
+    ):
+        msg = f"flow {flow.name!r} came from no script; give Local(path=...) or use storage 'pickle'"
+        raise InvalidOption(msg)
+    return asked
+
+
+def _schedule(asked: Schedule | str | None, flow: FlowGraph) -> Schedule | None:
+    asked = asked if asked is not None else getattr(flow.declared, "schedule", None)
+    return parse_schedule(asked) if isinstance(asked, str) else asked
+
+
+class _Written:
+    """Which file registering wrote anew, so that it can be taken away again."""
+
+    def __init__(self) -> None:
+        self._root: Path | None = None
+        self._before: set[Path] = set()
+
+    def watch(self, root: Path) -> None:
+        """Note what is in *root* now."""
+        self._root = root
+        self._before = set(root.rglob("*")) if root.is_dir() else set()
+
+    def take_back(self) -> None:
+        """Remove what is in the watched directory and was not before."""
+        if self._root is None or not self._root.is_dir():
+            return
+        for path in sorted(set(self._root.rglob("*")) - self._before, reverse=True):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> tuple[StorageRef, list[str]]:
+    """Write the code; return where it is and what may go wrong elsewhere."""
+    beside = source.path.parent if source.path is not None else None
+    folder = getattr(store, "root", None)
+    if isinstance(store, Notebook):
+        assert source.path is not None
+        _watch(written, folder, flow)
+        return store.put_notebook(source.path, flow_name=flow.name), _warn(_imports(flow, source), beside)
+    assert isinstance(store, Local)
+    if store.stored_as_script:
+        script = Path(store.path).expanduser() if store.path else source.path
+        assert script is not None
+        _watch(written, folder, flow)
+        return store.put_script(script, flow_name=flow.name), _warn(imported_modules([_read(script)]), beside)
+    data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
+    check_in_fresh_interpreter(data, flow_name=flow.name)
+    _watch(written, folder, flow)
+    origin = str(source.path) if source.path is not None else None
+    names = sorted({*modules_in(data), *_imports(flow, source)})
+    return store.put_pickle(data, flow_name=flow.name, source=origin), _warn(names, beside)
+
+
+def _watch(written: _Written, root: Path | None, flow: FlowGraph) -> None:
+    from jupyter_flows.storage.base import slug
+
+    if root is not None:
+        written.watch(root / slug(flow.name))
+
+
+def _warn(modules: Iterable[str], beside: Path | None) -> list[str]:
+    return [
+        f"module {name} exists only here ({file}); an agent on another machine needs it installed, "
+        "or its directory as --import-path"
+        for name, file in local_modules(modules, beside=beside).items()
+    ]
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text("utf-8")
+    return ""
+
+
+def _imports(flow: FlowGraph, source: Source) -> list[str]:
+    """Return the modules that the flow's code imports or uses."""
+    cells = [task.source for task in flow.tasks if isinstance(task, CellTask)]
+    if cells:
+        return imported_modules(cells)
+    if source.path is not None:
+        return imported_modules([_read(source.path)])
+    used: set[str] = set()
+    for task in flow.tasks:
+        function = getattr(task.run, "__func__", task.run)
+        code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        for name in code.co_names if code is not None else ():
+            value = space.get(name)
+            module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if module:
+                used.add(str(module).split(".")[0])
+    return sorted(used - {"__main__", "builtins", "jupyter_flows"})
+
+
+def _fingerprint(flow: FlowGraph, source: Source) -> Any:
+    kernel = source.notebook.kernel if source.notebook is not None else None
+    language = source.notebook.language if source.notebook is not None else None
+    return fingerprint_here(distributions_of(_imports(flow, source)), kernel=kernel, language=language)
+
+
+def is_headless() -> bool:
+    """Whether this process executes a registered run: there nothing is registered."""
+    return bool(os.environ.get("JUPYTER_FLOWS_RUN_ID"))
