@@ -156,6 +156,7 @@ class Keeper:
         if lock is None:
             return 0
         self._write_card()
+        self._put_aside_earlier_attempt()
         if not self._start_gate():
             self._forget()
             return 0
@@ -197,6 +198,10 @@ class Keeper:
         back_off = Backoff(limit_s=5.0)
         give_up_at = time.monotonic() + self._settings.submit_deadline_s + self._claim.lease.ttl_s
         while True:
+            if not self._events.empty():
+                # Told to stop before anything began: somebody else may have the run at once.
+                self._hand_back(HandedBack(message="its agent was stopped before the run began"))
+                return False
             sent_at = time.monotonic()
             try:
                 self._lease = self._api.start_run(self._run.id, StartRun(token=self._token))
@@ -384,11 +389,10 @@ class Keeper:
             limit_s=self._limit_s(),
             now=utc_now(),
         )
-        if isinstance(end, FinishItem):
-            if self._spool.finish is None:
-                for item in open_tasks_ended(self._spool.states(), end.state, now=utc_now()):
-                    self._spool.append(item)
-                self._spool.append(end)
+        if isinstance(end, FinishItem) and self._spool.finish is None:
+            for item in open_tasks_ended(self._spool.states(), end.state, now=utc_now()):
+                self._spool.append(item)
+            self._spool.append(end)
         self._spool.release_finish()
         self._spool.flush()
         delivered = isinstance(end, Nothing) or self._deliver_rest()
@@ -436,6 +440,14 @@ class Keeper:
         for left in Path(tempfile.gettempdir()).glob(f"jupyter-flows-{self._run.id[:12]}-*"):
             shutil.rmtree(left, ignore_errors=True)
         (self.directory / "claim.json").unlink(missing_ok=True)
+
+    def _put_aside_earlier_attempt(self) -> None:
+        """Keep what an earlier attempt of the run left, under its number."""
+        for name in ("executed.ipynb", "traceback.txt", "process.log"):
+            left = self.directory / name
+            if left.exists():
+                number = max(1, self._run.attempt - 1)
+                left.replace(left.with_name(f"{left.stem}.attempt-{number}{left.suffix}"))
 
     # -- the card ----------------------------------------------------------------------------------
 

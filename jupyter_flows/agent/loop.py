@@ -411,6 +411,12 @@ def installed_kernel_names() -> tuple[str, ...]:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError
+
     import jupyter_flows
 
-    return str(jupyter_flows.__version__)
+    try:
+        return str(jupyter_flows.__version__)
+    except PackageNotFoundError:
+        # A checkout that was never built.
+        return "0"

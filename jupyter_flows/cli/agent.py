@@ -117,7 +117,11 @@ def ls(as_json: bool) -> None:
     now = utc_now()
     for agent in page.agents:
         most = f" of {agent.max_runs}" if agent.max_runs else ""
-        heard = "now" if agent.alive else f"silent for {present.duration((now - agent.last_seen_at).total_seconds())}"
+        heard = (
+            "now"
+            if agent.alive
+            else f"silent for {present.duration((now - agent.last_seen_at).total_seconds())}"
+        )
         table.add_row(
             present.plain(agent.name, "bold" if agent.alive else "bright_black"),
             present.plain(", ".join(agent.labels) + (" (exclusive)" if agent.exclusive else "")),

@@ -1,7 +1,8 @@
 """What of a cell is sent to the kernel: the cell, without the line that makes it a task.
 
 The line (``%%task``, ``%%parameters``) is for the author's notebook; a headless run has read it already,
-and the kernel that runs the cell need not have this package. Line numbers stay what the author sees.
+and the kernel that runs the cell need not have this package: where it has not, ``%load_ext jupyter_flows``
+does nothing. Line numbers stay what the author sees.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ from __future__ import annotations
 import re
 
 _OUR_LINE = re.compile(r"\A((?:[ \t]*(?:#[^\n]*)?\n)*)%%(task|parameters|skip)\b[^\n]*(?:\n|\Z)")
+_LOAD = re.compile(r"^%(?:load|reload)_ext[ \t]+jupyter_flows[ \t]*$", re.MULTILINE)
+# One line, so that line numbers stay; nothing is bound and nothing is displayed.
+_LOAD_IF_HERE = (
+    'if __import__("importlib.util").util.find_spec("jupyter_flows"): '
+    'get_ipython().run_line_magic("load_ext", "jupyter_flows")'
+)
 _ANY_CELL_MAGIC = re.compile(r"\A(?:[ \t]*\n)*%%")
 
 
@@ -24,7 +31,7 @@ def code_for_kernel(source: str) -> str:
     """
     found = _OUR_LINE.match(source)
     if found is None:
-        return source
+        return source if source.startswith("%%") else _LOAD.sub(_LOAD_IF_HERE, source)
     body = source[found.end() :]
     if _ANY_CELL_MAGIC.match(body):
         # Another cell magic must stand on the first line, or IPython does not see it.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.errors import InvalidNotebook
-from jupyter_flows.notebook.read import parse_notebook
 from jupyter_flows.notebook.write import NotebookFile, add_banner, banner_text, mark_notebook, unmark
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.agents import Claim
@@ -21,6 +20,7 @@ from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
 
 if TYPE_CHECKING:
+    from jupyter_flows.notebook.read import NotebookCells
     from jupyter_flows.runtime.kernels import Kernel
 
 DEFAULT_KERNEL = "python3"
@@ -34,6 +34,7 @@ def execute_notebook(
     kernel_name: str | None,
     cwd: Path,
     pipe: ReportPipe,
+    context: Mapping[str, Any],
 ) -> tuple[StateName, str]:
     """Execute the verified notebook *source*; write and report the executed one, *target*.
 
@@ -49,20 +50,26 @@ def execute_notebook(
     from jupyter_flows.runtime.kernels import Kernel
 
     text = source.read_text("utf-8-sig")
-    registered = parse_notebook(text, path=claim.spec.storage.location)
-    kernel = Kernel(
-        kernel_name or registered.kernel or DEFAULT_KERNEL, directory=target.parent / "kernel", cwd=str(cwd)
-    )
+    name = kernel_name or _parse(text, claim).kernel or DEFAULT_KERNEL
+    kernel = Kernel(name, directory=target.parent / "kernel", cwd=str(cwd))
     # The kernel's process starts while this one imports papermill: each takes half a second and more.
     kernel.launch()
     try:
-        return _execute(text, target, claim=claim, kernel=kernel, cwd=cwd, pipe=pipe)
+        _parse(text, claim)
+        return _execute(text, target, claim=claim, kernel=kernel, cwd=cwd, pipe=pipe, context=context)
     finally:
         kernel.stop(now=True)
 
 
 def _execute(
-    text: str, target: Path, *, claim: Claim, kernel: Kernel, cwd: Path, pipe: ReportPipe
+    text: str,
+    target: Path,
+    *,
+    claim: Claim,
+    kernel: Kernel,
+    cwd: Path,
+    pipe: ReportPipe,
+    context: Mapping[str, Any],
 ) -> tuple[StateName, str]:
     from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillException, PapermillExecutionError
@@ -85,7 +92,9 @@ def _execute(
             raise InvalidNotebook(msg) from error
     nb = prepare_notebook_metadata(nb, claim.spec.storage.location, str(target))
     nb = remove_error_markers(nb)
-    run = NotebookRun(pipe=pipe, flow_name=claim.spec.name, directory=target.parent, kernel=kernel)
+    run = NotebookRun(
+        pipe=pipe, flow_name=claim.spec.name, directory=target.parent, kernel=kernel, context=context
+    )
     began = utc_now()
     state: StateName = "Cancelled"
     message = "interrupted"
@@ -128,12 +137,19 @@ def _execute(
     return state, message
 
 
+def _parse(text: str, claim: Claim) -> NotebookCells:
+    # Says in a sentence what nbformat says in ten exceptions.
+    from jupyter_flows.notebook.read import parse_notebook
+
+    return parse_notebook(text, path=claim.spec.storage.location)
+
+
 def _open(text: str, *, location: str) -> Any:
     import nbformat
     from papermill.iorw import load_notebook_node
 
     try:
-        return load_notebook_node(nbformat.reads(text, as_version=4))
+        return load_notebook_node(nbformat.reads(text, as_version=4))  # type: ignore[no-untyped-call]
     except Exception as error:
         msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
         raise InvalidNotebook(msg) from error

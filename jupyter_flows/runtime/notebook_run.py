@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_flows.errors import KernelDied
+from jupyter_flows.engine.backend import TaskTimedOut
+from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
+from jupyter_flows.errors import FlowsError, KernelDied
+from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import CodeCell, notebook_cells
 from jupyter_flows.notebook.write import unmark
 from jupyter_flows.runtime.cell_code import is_skipped
@@ -21,7 +24,12 @@ from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTim
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
 from jupyter_flows.runtime.report_pipe import ReportPipe
+from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
 from jupyter_flows.schema.runs import StateName
+
+if TYPE_CHECKING:
+    from jupyter_flows.core.graph import FlowGraph
+    from jupyter_flows.core.task import Task
 
 
 class NotebookRun:
@@ -38,6 +46,8 @@ class NotebookRun:
         temporary one, and no traceback beside the notebook's own.
     kernel : Kernel, optional
         A kernel that was launched already; it is stopped at the end.
+    context : mapping
+        Keys of the run's context.
 
     Attributes
     ----------
@@ -52,7 +62,9 @@ class NotebookRun:
         flow_name: str = "notebook",
         directory: Path | None = None,
         kernel: Kernel | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> None:
+        self._context = dict(context or {})
         self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
         self._flow_name = flow_name
@@ -79,11 +91,8 @@ class NotebookRun:
         """
         nb = manager.nb
         unmark(nb)
-        cells = [
-            cell
-            for cell in notebook_cells(nb, path=self._flow_name).cells
-            if cell.source.strip() and not is_skipped(cell.source)
-        ]
+        document = _Document(nb, self._flow_name)
+        graph = self._graph(document)
         with self._kernel(kernel_name, start_timeout_s) as kernel:
             self._pipe.log("INFO", f"kernel {kernel_name} started")
             runner = CellRunner(
@@ -95,7 +104,10 @@ class NotebookRun:
                 on_silence=manager.save_if_due,
             )
             try:
-                self._run_plain(manager, runner, cells, cell_timeout_s)
+                if graph is None:
+                    self._run_plain(manager, runner, document, cell_timeout_s)
+                else:
+                    self._run_graph(manager, runner, document, graph=graph, cell_timeout_s=cell_timeout_s)
             finally:
                 if not runner.dead:
                     with contextlib.suppress(Exception):
@@ -116,14 +128,59 @@ class NotebookRun:
             finally:
                 kernel.stop()
 
+    def _graph(self, document: _Document) -> FlowGraph | None:
+        from jupyter_flows.notebook.build import build_flow
+
+        if document.language != "python":
+            return None
+        try:
+            graph: FlowGraph = build_flow(document.registered, self._flow_name)
+            graph.sorted_tasks()
+        except FlowsError as error:
+            text = f"the graph cannot be built, so cells run from top to bottom: {error}"
+        except SyntaxError as error:
+            text = f"a cell does not parse (line {error.lineno}), so cells run from top to bottom"
+        else:
+            return graph
+        self._pipe.log("WARNING", text)
+        return None
+
+    def _run_graph(
+        self,
+        manager: TimedManager,
+        runner: CellRunner,
+        document: _Document,
+        *,
+        graph: FlowGraph,
+        cell_timeout_s: float | None,
+    ) -> None:
+        """Run as the flow that the notebook is: in document order, but past what failed."""
+        from jupyter_flows.engine.flow_runner import FlowRunner
+        from jupyter_flows.executors.local import LocalExecutor
+
+        positions = {
+            slug: document.positions[task.index - 1]
+            for task, slug in graph.slugs.items()
+            if isinstance(task, CellTask)
+        }
+        states = NotebookStates(manager, self._pipe, positions)
+        final = FlowRunner(
+            graph,
+            executor=LocalExecutor(),
+            backend=KernelBackend(runner, document, cell_timeout_s=cell_timeout_s),
+            reporter=EngineReporter(self._pipe, tell=states.state, directory=self._directory),
+        ).run(context=self._context, reraise=True)
+        self.state, self.message = final_message(graph, final)
+
     def _run_plain(
         self,
         manager: TimedManager,
         runner: CellRunner,
-        cells: list[CodeCell],
+        document: _Document,
         cell_timeout_s: float | None,
     ) -> None:
         """Run from top to bottom; stop at the first failure."""
+        cells = document.plain_cells()
         names = {f"cell-{cell.index}": cell.position for cell in cells}
         states = NotebookStates(manager, self._pipe, names)
         failed = ""
@@ -136,7 +193,7 @@ class NotebookRun:
             try:
                 runner.call(cell.position, name=slug, timeout_s=cell_timeout_s)
             except (CellFailed, KernelDied, CellTimedOut) as error:
-                self.keep_traceback(error)
+                keep_traceback(self._directory, error)
                 failed = slug
                 self.state, self.message = "Failed", str(error)
                 states.state(
@@ -153,9 +210,55 @@ class NotebookRun:
         if not failed:
             self.state, self.message = "Success", f"all {len(cells)} cells ran"
 
-    def keep_traceback(self, error: BaseException) -> None:
-        """Write a failed cell's traceback into the run's directory: it stays on this machine."""
-        if self._directory is None or not isinstance(error, CellFailed):
-            return
-        with (self._directory / "traceback.txt").open("a", encoding="utf-8", errors="replace") as stream:
-            stream.write(f"{error}\n{error.traceback}\n\n")
+
+class _Document:
+    """The notebook as registered and as parameterised: papermill may have put a cell in between."""
+
+    def __init__(self, nb: Any, name: str) -> None:
+        code = [(place, cell) for place, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+        self.positions = [place for place, cell in code if not _is_injected(cell)]
+        """Place in the notebook of each registered code cell."""
+        self.injected = [place for place, cell in code if _is_injected(cell)]
+        registered = [cell for cell in nb.cells if not _is_injected(cell)]
+        self.registered = notebook_cells({**nb, "cells": registered}, path=name)
+        self.language = self.registered.language
+        self._all = notebook_cells(nb, path=name)
+
+    def plain_cells(self) -> list[CodeCell]:
+        """Every cell that would run from top to bottom."""
+        return [cell for cell in self._all.cells if cell.source.strip() and not is_skipped(cell.source)]
+
+
+def _is_injected(cell: Any) -> bool:
+    return "injected-parameters" in cell.metadata.get("tags", [])
+
+
+class KernelBackend:
+    """Calls cell tasks in a kernel; values stay there, so a call returns none."""
+
+    def __init__(self, runner: CellRunner, document: _Document, *, cell_timeout_s: float | None) -> None:
+        self._runner = runner
+        self._document = document
+        self._cell_timeout_s = cell_timeout_s
+        self._to_inject = list(document.injected)
+
+    def call(
+        self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
+    ) -> None:
+        """Run a cell, and what papermill injected where it belongs: after the parameters, else first."""
+        del inputs, context
+        assert isinstance(task, CellTask)
+        limit_s = timeout_s if timeout_s is not None else self._cell_timeout_s
+        position = self._document.positions[task.index - 1]
+        while self._to_inject and self._to_inject[0] < position:
+            self._run(self._to_inject.pop(0), "parameters", limit_s)
+        self._run(position, task.name, limit_s)
+
+    def _run(self, position: int, name: str, timeout_s: float | None) -> None:
+        try:
+            self._runner.call(position, name=name, timeout_s=timeout_s)
+        except CellTimedOut as error:
+            msg = f"took longer than {timeout_s or 0:g} s"
+            raise TaskTimedOut(msg) from error
+        except CellFailed as error:
+            raise EngineCellFailed(str(error), error) from error

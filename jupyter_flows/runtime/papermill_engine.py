@@ -73,8 +73,8 @@ class FlowsEngine(Engine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         """Run the cells of an open notebook."""
-        if run is None:
-            run = NotebookRun()
+        alone = run is None
+        run = run or NotebookRun()
         run.execute(
             nb_man,
             kernel_name,
@@ -83,6 +83,18 @@ class FlowsEngine(Engine):  # type: ignore[misc]
             allow_errors=bool(kwargs.get("allow_errors", False)),
             on_output=_output_writer(log_output=log_output, stdout_file=stdout_file, stderr_file=stderr_file),
         )
+        if alone and run.state not in {"Success", "Skipped"}:
+            _let_papermill_know(nb_man)
+
+
+def _let_papermill_know(manager: TimedManager) -> None:
+    """Papermill looks for marks at cells; a flow can fail without one, by a trigger."""
+    cells = [cell for cell in manager.nb.cells if cell.cell_type == "code"]
+    if not any(cell.metadata.papermill.get("exception") for cell in cells):
+        for cell in cells:
+            if cell.metadata.get("jupyter_flows", {}).get("state") not in {None, "Success", "Skipped"}:
+                manager.cell_exception(cell)
+                return
 
 
 def _output_writer(*, log_output: bool, stdout_file: Any, stderr_file: Any) -> Any:
