@@ -39,7 +39,11 @@ def load_kind(family: str, kind: str) -> Any:
     if kind in kinds(family):
         module = import_module(f"jupyter_flows.{family}.{kind}")
         for value in vars(module).values():
-            if isinstance(value, type) and getattr(value, "kind", None) == kind and value.__module__ == module.__name__:
+            if (
+                isinstance(value, type)
+                and getattr(value, "kind", None) == kind
+                and value.__module__ == module.__name__
+            ):
                 return value
     for entry in entry_points(group=f"jupyter_flows.{family}"):
         if entry.name == kind:

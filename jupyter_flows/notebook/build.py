@@ -23,7 +23,10 @@ G = TypeVar("G", bound=FlowGraph)
 
 
 def build_flow(
-    notebook: NotebookCells, name: str | None = None, *, make: Callable[[str], G] | type[FlowGraph] = FlowGraph
+    notebook: NotebookCells,
+    name: str | None = None,
+    *,
+    make: Callable[[str], G] | type[FlowGraph] = FlowGraph,
 ) -> Any:
     """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
 
@@ -132,6 +135,8 @@ def parameters_of(source: str) -> list[ParameterSpec]:
 
 def _sendable(default: Any) -> Any:
     """Return the default as it can be sent; a structure that cannot is not sent at all."""
-    if isinstance(default, list | tuple) and all(isinstance(item, bool | int | float | str | None) for item in default):
+    if isinstance(default, list | tuple) and all(
+        isinstance(item, bool | int | float | str | None) for item in default
+    ):
         return list(default)
     return default if isinstance(default, bool | int | float | str) else None

@@ -34,7 +34,9 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def declares(self) -> bool:
         """Whether it says something about the flow, rather than asking for something to be done."""
-        return self.verb is None and (self.name is not None or bool(self.labels or self.schedule or self.storage))
+        return self.verb is None and (
+            self.name is not None or bool(self.labels or self.schedule or self.storage)
+        )
 
 
 def parse_flow_line(line: str) -> FlowLine:
@@ -65,7 +67,11 @@ def parse_flow_line(line: str) -> FlowLine:
             continue
         if option not in _MANY and option not in _ONE:
             near = get_close_matches(option, [*_ONE, *_MANY], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*_ONE, '--label', '--param'])}"
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"there are {', '.join([*_ONE, '--label', '--param'])}"
+            )
             msg = f"%flow: unknown option {option}; {hint}"
             raise InvalidOption(msg)
         if not equals:
