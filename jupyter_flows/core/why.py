@@ -10,6 +10,8 @@ from jupyter_flows.schema.agents import AgentRecord
 from jupyter_flows.schema.flows import AgentMatch
 from jupyter_flows.schema.runs import RunRecord
 
+_MOST_NAMED = 4
+"""A sentence that names more is not read, and would not fit its record."""
 START_ONE = "start one with `jupyter flows agent start`"
 
 
@@ -105,12 +107,14 @@ def _no_agent(labels: tuple[str, ...], agents: tuple[AgentRecord, ...]) -> list[
 
 
 def _start_with(labels: Iterable[str]) -> str:
-    options = "".join(f" -l {label}" for label in labels)
+    options = "".join(f" -l {label}" for label in tuple(labels)[:_MOST_NAMED])
     return f"start one with `jupyter flows agent start{options}`"
 
 
 def _words(names: Iterable[str]) -> str:
-    return ", ".join(names)
+    every = tuple(names)
+    shown = ", ".join(name[:60] for name in every[:_MOST_NAMED])
+    return shown if len(every) <= _MOST_NAMED else f"{shown} and {len(every) - _MOST_NAMED} more"
 
 
 def _at(moment: datetime) -> str:

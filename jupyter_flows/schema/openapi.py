@@ -99,7 +99,7 @@ def _stream(event: Any) -> dict[str, Any]:
             {
                 "name": "after",
                 "in": "query",
-                "description": "Id of the last event already seen; 0: from the beginning; absent: from now on.",
+                "description": "Id of the last event seen; 0: from the beginning; absent: from now on.",
                 "schema": {"type": "integer", "minimum": 0},
             },
             {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer", "minimum": 0}},
