@@ -1,4 +1,4 @@
-"""Why a run has not started, as sentences; server, receipt, command line and JupyterLab all ask here. Pure."""
+"""Why a run has not started, as sentences; server, receipt, CLI and JupyterLab all ask here. Pure."""
 
 from __future__ import annotations
 

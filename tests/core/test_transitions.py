@@ -210,7 +210,7 @@ class Model:
             self.starts += 1
         if name == "retry" or (name == "lose" and before.state == "Running") or name == "hand_back":
             self.allowed_starts += 1
-        if name in {"pause"} and before.state == "Running":
+        if name == "pause" and before.state == "Running":
             self.allowed_starts += 1
         assert self.starts <= self.allowed_starts, "user code began again unasked"
 

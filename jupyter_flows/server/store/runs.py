@@ -408,15 +408,12 @@ def held_by(tx: Transaction, agent_ids: Iterable[str]) -> dict[str, int]:
 
 def expired(tx: Transaction, *, kill_grace: timedelta) -> list[RunRow]:
     """Return runs whose lease ended: those that would rerun only after the old holder surely stopped."""
-    patience = sa.case((runs.c.on_lost == "rerun", tx.now - kill_grace), else_=tx.now)
+    would_rerun = sa.and_(runs.c.state == "Running", runs.c.on_lost == "rerun")
     query = (
         _select()
         .where(
-            runs.c.lease_until.is_not(None),
-            sa.case(
-                (runs.c.state == "Running", runs.c.lease_until < patience),
-                else_=runs.c.lease_until < tx.now,
-            ),
+            runs.c.lease_until < tx.now,
+            sa.or_(sa.not_(would_rerun), runs.c.lease_until < tx.now - kill_grace),
         )
         .order_by(runs.c.lease_until)
         .limit(100)
