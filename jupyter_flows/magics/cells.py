@@ -1,0 +1,187 @@
+"""Which cells this kernel has run, and the flow they make. Knows the shell's events, not its magics.
+
+A cell is known by its nbformat id, which front ends send with each execution; running it again, edited or
+not, replaces what was known of it. Order is that of the file where the file is known, else that of running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.errors import FlowsError, NotebookNotSaved
+from jupyter_flows.notebook.read import CodeCell, NotebookCells, read_notebook
+from jupyter_flows.schema.base import utc_now
+
+
+class RecordedCell(msgspec.Struct, kw_only=True):
+    """A cell that was run here."""
+
+    id: str
+    source: str
+    tags: tuple[str, ...] = ()
+    state: str = "Pending"
+    error: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seen_on_disk: bool = False
+
+
+class CellRecorder:
+    """Remembers cells as they run, and tells whoever watches.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The notebook's file; default: what the server that started this kernel says it is.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.cells: dict[str, RecordedCell] = {}
+        self.watchers: list[Callable[[RecordedCell], None]] = []
+        self._path = path
+        self._running: RecordedCell | None = None
+        self._previous: str | None = None
+        self._after: dict[str, str | None] = {}
+        self._unnamed = 0
+
+    # -- the notebook's file ------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """The notebook's file, as far as it is known."""
+        if self._path is not None:
+            return self._path
+        named = os.environ.get("JPY_SESSION_NAME", "")
+        return Path(named) if named.endswith(".ipynb") and Path(named).is_file() else None
+
+    @path.setter
+    def path(self, path: Path | None) -> None:
+        self._path = path
+
+    def on_disk(self) -> NotebookCells | None:
+        """Return the notebook as it is saved, or None if it is not known or not readable."""
+        path = self.path
+        if path is None:
+            return None
+        try:
+            return read_notebook(path)
+        except FlowsError:
+            return None
+
+    # -- events of the shell ------------------------------------------------------------------
+
+    def begin(self, source: str, cell_id: str | None) -> None:
+        """A cell is about to run."""
+        if cell_id is None:
+            known = next((cell.id for cell in self.cells.values() if cell.source == source), None)
+            if known is None:
+                self._unnamed += 1
+                known = f"run-{self._unnamed}"
+            cell_id = known
+        cell = self.cells.get(cell_id)
+        if cell is None:
+            cell = self.cells[cell_id] = RecordedCell(id=cell_id, source=source)
+            self._after[cell_id] = self._previous
+        cell.source = source
+        cell.state, cell.error = "Running", ""
+        cell.started_at, cell.ended_at = utc_now(), None
+        self._running, self._previous = cell, cell_id
+        self._tell(cell)
+
+    def end(self, error: BaseException | None) -> None:
+        """The cell that ran has ended."""
+        cell, self._running = self._running, None
+        if cell is None:
+            return
+        cell.ended_at = utc_now()
+        cell.state = "Success" if error is None else "Failed"
+        cell.error = "" if error is None else type(error).__name__
+        self._tell(cell)
+
+    def _tell(self, cell: RecordedCell) -> None:
+        for watcher in list(self.watchers):
+            # A picture that cannot be drawn must not keep a cell from running.
+            with contextlib.suppress(Exception):
+                watcher(cell)
+
+    # -- the notebook as it is now --------------------------------------------------------------
+
+    def notebook(self) -> NotebookCells:
+        """Return the cells in the notebook's order: as they ran here, else as they are saved."""
+        disk = self.on_disk()
+        path = str(self.path or "notebook.ipynb")
+        if disk is None:
+            return NotebookCells(path=path, cells=_numbered(list(self.cells.values()), {}), kernel=None)
+        saved = {cell.id: cell for cell in disk.cells}
+        for cell in list(self.cells.values()):
+            if cell.id in saved:
+                cell.seen_on_disk = True
+            elif cell.seen_on_disk:
+                del self.cells[cell.id]  # it was saved once and is not any more: deleted
+        order = [cell.id for cell in disk.cells]
+        for cell_id in self.cells:
+            if cell_id not in saved:
+                before = self._after.get(cell_id)
+                order.insert(order.index(before) + 1 if before in order else len(order), cell_id)
+        merged = [
+            self.cells.get(cell_id) or RecordedCell(id=cell_id, source=saved[cell_id].source)
+            for cell_id in order
+        ]
+        tags = {cell.id: cell.tags for cell in disk.cells}
+        return NotebookCells(
+            path=path, cells=_numbered(merged, tags), kernel=disk.kernel, language=disk.language
+        )
+
+    def check_saved(self, path: Path) -> None:
+        """Refuse a file that is not what was run here.
+
+        Raises
+        ------
+        NotebookNotSaved : which cells differ.
+        """
+        disk = {cell.id: cell for cell in read_notebook(path).cells}
+        differ = [
+            str(disk[cell.id].index) if cell.id in disk else "a new one"
+            for cell in self.cells.values()
+            if _speaks(cell.source)
+            and ((cell.id in disk and disk[cell.id].source != cell.source) or self._is_new(cell, disk))
+        ]
+        if differ:
+            which = (
+                f"cell {differ[0]}"
+                if len(differ) == 1
+                else f"cells {', '.join(differ[:-1])} and {differ[-1]}"
+            )
+            verb = "differs" if len(differ) == 1 else "differ"
+            msg = f"{which} {verb} from what is saved in {path.name}; save the notebook (Ctrl+S) and register again"
+            raise NotebookNotSaved(msg)
+
+    def _is_new(self, cell: RecordedCell, disk: dict[str, Any]) -> bool:
+        return cell.id not in disk and not cell.seen_on_disk and not cell.id.startswith("run-")
+
+
+def _speaks(source: str) -> bool:
+    """Whether a cell is part of the notebook's flow, not one that only registers or looks."""
+    from jupyter_flows.notebook.flow_line import has_only_flow_lines
+
+    return bool(source.strip()) and not has_only_flow_lines(source)
+
+
+def _numbered(cells: list[RecordedCell], tags: dict[str, tuple[str, ...]]) -> tuple[CodeCell, ...]:
+    return tuple(
+        CodeCell(
+            id=cell.id,
+            index=number,
+            position=number - 1,
+            source=cell.source,
+            tags=tags.get(cell.id, cell.tags),
+        )
+        for number, cell in enumerate(cells, start=1)
+    )

@@ -1,0 +1,286 @@
+"""``%flow``: declare the flow, see it, run it here, register it, look at its runs.
+
+Every verb has a Python twin. A mistake is one sentence, shown without a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyter_flows.errors import FlowsError, InvalidParameters, NotebookNotSaved, NotebookWithoutTasks
+from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
+from jupyter_flows.widget.live import LiveDag, LiveReporter
+from jupyter_flows.widget.picture import sentence
+
+
+def flow_line(shell: Any, line: str, *, headless: bool) -> None:
+    """Do what stands behind ``%flow``.
+
+    Raises
+    ------
+    UsageError : IPython's own, with the sentence of whatever went wrong.
+    """
+    from IPython.core.error import UsageError
+
+    if headless:
+        print(f"(%flow {line}: nothing to do in a headless run)")  # noqa: T201 - a cell's output
+        return
+    try:
+        asked = parse_flow_line(line)
+        VERBS[asked.verb](shell, asked)
+    except FlowsError as error:
+        raise UsageError(str(error)) from None
+
+
+def current_flow(shell: Any, *, name: str | None = None) -> Any:
+    """Return the flow of the notebook as it stands: a :class:`~jupyter_flows.flow.Flow` of its cells.
+
+    Raises
+    ------
+    FlowsError : the cells make no flow; which, and why.
+    """
+    from jupyter_flows.flow import Flow
+    from jupyter_flows.notebook.build import build_flow
+
+    notebook = shell.jupyter_flows_recorder.notebook()
+    flow = build_flow(notebook, name, make=Flow)
+    if not any(task.role == "task" for task in flow.tasks):
+        msg = "this notebook has no task yet: begin a cell with %%task, run it, and try again"
+        raise NotebookWithoutTasks(msg)
+    return flow
+
+
+def _show(shell: Any, asked: FlowLine) -> None:
+    """Show the graph, and let it follow the cells from now on."""
+    from jupyter_flows.core.labels import validate_labels
+    from jupyter_flows.schedules import parse_schedule
+
+    validate_labels(asked.labels)
+    if asked.schedule:
+        parse_schedule(asked.schedule)
+    flow = current_flow(shell, name=asked.name)
+    recorder = shell.jupyter_flows_recorder
+    live = LiveDag(flow, states=_cell_states(flow, recorder))
+    live.show()
+    _Follower(shell, live).follow()
+
+
+class _Follower:
+    """Colours a picture as cells run; a newer picture takes its place."""
+
+    def __init__(self, shell: Any, live: LiveDag) -> None:
+        self._shell = shell
+        self._live = live
+
+    def follow(self) -> None:
+        """Hear of cells from now on."""
+        recorder = self._shell.jupyter_flows_recorder
+        recorder.watchers[:] = [
+            watcher for watcher in recorder.watchers if not isinstance(watcher, _Follower)
+        ]
+        recorder.watchers.append(self)
+
+    def __call__(self, cell: Any) -> None:
+        """Colour the cell's task; an edited cell may change the graph."""
+        recorder = self._shell.jupyter_flows_recorder
+        try:
+            flow = current_flow(self._shell, name=self._live.title)
+        except FlowsError:
+            return
+        self._live.set_graph(flow)
+        self._live.states = {**self._live.states, **_cell_states(flow, recorder)}
+        self._live.refresh(now=cell.state != "Running")
+
+
+def _cell_states(flow: Any, recorder: Any) -> dict[str, dict[str, Any]]:
+    """Return the states of the flow's cells, by slug, as far as they were run here."""
+    found: dict[str, dict[str, Any]] = {}
+    for task, slug in flow.slugs.items():
+        cell = recorder.cells.get(task.cell_id)
+        if cell is None or cell.state == "Pending":
+            continue
+        state: dict[str, Any] = {
+            "state": cell.state,
+            "message": f"{cell.error} in this cell" if cell.error else "",
+        }
+        if cell.started_at is not None:
+            state["started_at"] = cell.started_at.isoformat()
+            if cell.ended_at is not None:
+                state["ended_at"] = cell.ended_at.isoformat()
+                state["duration_s"] = (cell.ended_at - cell.started_at).total_seconds()
+        found[slug] = state
+    return found
+
+
+def _run(shell: Any, asked: FlowLine) -> None:
+    """Run the flow by the engine in this kernel, in a namespace of its own."""
+    from jupyter_flows.engine.flow_runner import FlowRunner
+
+    flow = current_flow(shell)
+    values = parameters(asked.params, {spec.name: spec.default for spec in flow.parameter_specs})
+    flow.check_parameters(values)
+    live = LiveDag(flow, run={"name": "in this kernel"})
+    live.show()
+    state = FlowRunner(flow, reporter=LiveReporter(live)).run(values, reraise=False)
+    live.refresh(now=True)
+    print(f"{sentence(live._nodes, live.states, title=flow.name)}. {state.message}")  # noqa: T201, SLF001
+    for task, task_state in (state.result or {}).items():
+        if task_state.is_failed():
+            print(f"  {task.name}: {type(task_state).__name__}. {task_state.message}")  # noqa: T201
+
+
+def parameters(pairs: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Read ``name=value`` pairs: JSON where it reads as JSON, text for parameters whose default is text.
+
+    Examples
+    --------
+    >>> parameters(("year=2014", "city=Oslo"), {})
+    {'year': 2014, 'city': 'Oslo'}
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, raw = pair.partition("=")
+        if not equals or not name:
+            msg = f"parameter {pair!r} is not NAME=VALUE"
+            raise InvalidParameters(msg)
+        values[name] = raw
+        if not isinstance(defaults.get(name), str):
+            try:
+                values[name] = json.loads(raw)
+            except json.JSONDecodeError:
+                continue
+    return values
+
+
+def _register(shell: Any, asked: FlowLine) -> None:
+    """Send the metadata, store the notebook, show the receipt."""
+    from pathlib import Path
+
+    from IPython.display import display
+
+    from jupyter_flows.magics.front_end import find_notebook
+    from jupyter_flows.registering import register_notebook
+
+    recorder = shell.jupyter_flows_recorder
+    given = asked.path or (asked.words[0] if asked.words else None)
+    path = find_notebook(given) if given else recorder.path
+    if path is None:
+        msg = "this kernel does not know the notebook's file; save it and name it: %flow register PATH.ipynb"
+        raise NotebookNotSaved(msg)
+    recorder.path = Path(path)
+    recorder.check_saved(Path(path))
+    display(
+        register_notebook(
+            path, labels=asked.labels, schedule=asked.schedule, storage=asked.storage, project=asked.project
+        )
+    )
+
+
+def _name(shell: Any, asked: FlowLine) -> str:
+    """Return the flow that is meant: the named one, else this notebook's."""
+    return asked.words[0] if asked.words else str(current_flow(shell).name)
+
+
+def _runs(shell: Any, asked: FlowLine) -> None:
+    """List the last runs."""
+    from jupyter_flows.client import connect
+
+    name = _name(shell, asked)
+    page = connect().list_runs(flow=name, limit=10)
+    if not page.runs:
+        print(f"{name} has no runs yet")  # noqa: T201
+    for run in page.runs:
+        when = (run.started_at or run.scheduled_at).astimezone()
+        print(f"{when:%Y-%m-%d %H:%M:%S}  {run.name:<24} {run.state.type:<10} {run.state.message}")  # noqa: T201
+        for reason in run.why:
+            print(f"{'':<21}waits: {reason}")  # noqa: T201
+
+
+def _logs(shell: Any, asked: FlowLine) -> None:
+    """Print the log of a run; default the last one."""
+    from jupyter_flows.client import connect
+    from jupyter_flows.errors import NotFound
+
+    api = connect()
+    if asked.words:
+        run = api.get_run(asked.words[0])
+    else:
+        name = str(current_flow(shell).name)
+        runs = api.list_runs(flow=name, limit=1).runs
+        if not runs:
+            msg = f"{name} has no runs yet"
+            raise NotFound(msg)
+        run = runs[0]
+    print(f"{run.name}: {run.state.type}")  # noqa: T201
+    for line in api.list_logs(run.id, limit=1000).logs:
+        where = f" {line.task}:" if line.task else ""
+        print(f"{line.at.astimezone():%H:%M:%S} {line.level:<8}{where} {line.message}")  # noqa: T201
+
+
+def _explain(shell: Any, asked: FlowLine) -> None:
+    """Say where the code is, who runs it, and why it does not start."""
+    from jupyter_flows.client import connect
+
+    answer = connect().explain_flow(_name(shell, asked))
+    print(answer.where_code)  # noqa: T201
+    print(answer.what_server_has)  # noqa: T201
+    for match in answer.who_runs:
+        print(f"{match.agent}: {'takes it' if match.takes else match.reason}")  # noqa: T201
+    for run, reasons in answer.waiting.items():
+        print(f"{run} waits: {'; '.join(reasons)}")  # noqa: T201
+    for text in answer.sentences:
+        print(text)  # noqa: T201
+
+
+def _pause(shell: Any, asked: FlowLine) -> None:
+    """Stop making scheduled runs."""
+    from jupyter_flows.client import connect
+
+    summary = connect().pause_flow(_name(shell, asked))
+    print(f"{summary.name} is paused")  # noqa: T201
+
+
+def _resume(shell: Any, asked: FlowLine) -> None:
+    """Make scheduled runs again."""
+    from jupyter_flows.client import connect
+
+    summary = connect().resume_flow(_name(shell, asked))
+    when = f"; next run {summary.next_run_at.astimezone():%Y-%m-%d %H:%M:%S}" if summary.next_run_at else ""
+    print(f"{summary.name} is active{when}")  # noqa: T201
+
+
+def _cancel(shell: Any, asked: FlowLine) -> None:
+    """Stop a run; default the newest one that has not ended."""
+    from jupyter_flows.client import connect
+    from jupyter_flows.errors import NotFound
+    from jupyter_flows.schema.runs import CancelRun
+
+    api = connect()
+    ended = {"Success", "Failed", "Cancelled", "Skipped"}
+    if asked.words:
+        target = asked.words[0]
+    else:
+        name = str(current_flow(shell).name)
+        target = next(
+            (run.id for run in api.list_runs(flow=name, limit=20).runs if run.state.type not in ended), ""
+        )
+        if not target:
+            msg = f"no run of {name} is waiting or running"
+            raise NotFound(msg)
+    run = api.cancel_run(target, CancelRun())
+    print(f"{run.name} is {run.state.type}")  # noqa: T201
+
+
+VERBS = {
+    None: _show,
+    "run": _run,
+    "register": _register,
+    "runs": _runs,
+    "logs": _logs,
+    "explain": _explain,
+    "pause": _pause,
+    "resume": _resume,
+    "cancel": _cancel,
+}
+"""What each word behind ``%flow`` does."""

@@ -1,0 +1,59 @@
+"""What JupyterLab's *Register* button calls in the notebook's kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def register_from_front_end(path: str) -> None:
+    """Register the saved notebook at *path* and display the receipt; a refusal is one sentence on stderr.
+
+    Parameters
+    ----------
+    path : str
+        As the front end knows it: absolute, or below the directory that its server shows (a drive prefix
+        such as ``RTC:`` is dropped).
+    """
+    import sys
+
+    from IPython.display import display
+
+    from jupyter_flows.errors import FlowsError
+    from jupyter_flows.magics import recorder
+    from jupyter_flows.registering import register_notebook
+
+    try:
+        found = find_notebook(path)
+        recorded = recorder()
+        if recorded is not None:
+            recorded.path = found
+            recorded.check_saved(found)
+        receipt: Any = register_notebook(found)
+    except FlowsError as error:
+        print(f"{error}", file=sys.stderr)  # noqa: T201 - the front end shows it
+        return
+    display(receipt)
+
+
+def find_notebook(path: str) -> Path:
+    """Return the notebook's file for a path that a front end gave."""
+    import os
+
+    from jupyter_flows.errors import NotebookNotSaved
+
+    plain = path.split(":", 1)[1] if ":" in path.split("/", maxsplit=1)[0] else path
+    named = os.environ.get("JPY_SESSION_NAME", "")
+    candidates = [Path(plain), Path.cwd() / Path(plain).name]
+    if named:
+        # The kernel knows where it was started for; the file may have been renamed since.
+        session = Path(named)
+        candidates += [session.parent / Path(plain).name, session]
+    for candidate in candidates:
+        if candidate.is_absolute() and candidate.is_file():
+            return candidate
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.absolute()
+    msg = f"the notebook {plain!r} is not on disk; save it (Ctrl+S) and register again"
+    raise NotebookNotSaved(msg)

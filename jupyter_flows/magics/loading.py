@@ -1,0 +1,71 @@
+"""What ``%load_ext jupyter_flows`` puts into a shell, and takes out again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from jupyter_flows.magics.cells import CellRecorder
+from jupyter_flows.magics.task_magic import TaskLines
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Make ``%%task``, ``%%parameters``, ``%%skip`` and ``%flow`` known to *shell*."""
+    if getattr(shell, "jupyter_flows_recorder", None) is not None:
+        return
+    recorder = CellRecorder()
+    shell.jupyter_flows_recorder = recorder
+    lines = TaskLines(shell)
+    shell.jupyter_flows_lines = lines
+    shell.input_transformers_cleanup.append(lines)
+    headless = bool(os.environ.get("JUPYTER_FLOWS_RUN_ID"))
+
+    def flow(line: str) -> None:
+        """Declare the flow, show it, or act on it: ``%flow [NAME | run | register | runs | …]``."""
+        from jupyter_flows.magics.flow_magic import flow_line
+
+        flow_line(shell, line, headless=headless)
+
+    def body(line: str, cell: str) -> None:
+        """Run the cell and make it a task: ``%%task [NAME] [--retries N --retry-delay 10s …]``."""
+        del line
+        shell.run_cell(cell)
+
+    shell.register_magic_function(flow, "line", "flow")
+    # Cells that begin with these are rewritten before magics are looked for; they are registered so that
+    # completion, %lsmagic and help know them, and so that a call from code works.
+    for name in ("task", "parameters", "skip"):
+        shell.register_magic_function(body, "cell", name)
+    shell.register_magic_function(lines.refuse, "line", "_flows_refuse")
+    if headless:
+        return
+
+    def pre_run_cell(info: Any) -> None:
+        if info.raw_cell and info.store_history and not info.silent:
+            recorder.begin(info.raw_cell, getattr(info, "cell_id", None))
+
+    def post_run_cell(result: Any) -> None:
+        recorder.end(result.error_before_exec or result.error_in_exec)
+
+    shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))
+    for event, function in shell.jupyter_flows_events:
+        shell.events.register(event, function)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Forget everything that :func:`load_ipython_extension` did."""
+    if getattr(shell, "jupyter_flows_recorder", None) is None:
+        return
+    shell.input_transformers_cleanup.remove(shell.jupyter_flows_lines)
+    for event, function in getattr(shell, "jupyter_flows_events", ()):
+        shell.events.unregister(event, function)
+    for kind, name in (
+        ("line", "flow"),
+        ("line", "_flows_refuse"),
+        ("cell", "task"),
+        ("cell", "parameters"),
+        ("cell", "skip"),
+    ):
+        shell.magics_manager.magics[kind].pop(name, None)
+    shell.jupyter_flows_recorder = None
+    shell.jupyter_flows_events = ()
