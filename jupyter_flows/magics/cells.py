@@ -160,7 +160,7 @@ class CellRecorder:
                 else f"cells {', '.join(differ[:-1])} and {differ[-1]}"
             )
             verb = "differs" if len(differ) == 1 else "differ"
-            msg = f"{which} {verb} from what is saved in {path.name}; save the notebook (Ctrl+S) and register again"
+            msg = f"{which} {verb} from the saved {path.name}; save the notebook (Ctrl+S) and register again"
             raise NotebookNotSaved(msg)
 
     def _is_new(self, cell: RecordedCell, disk: dict[str, Any]) -> bool:

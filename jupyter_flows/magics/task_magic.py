@@ -32,7 +32,7 @@ class TaskLines:
         magic = plain_python(source).magic
         if magic is not None:
             try:
-                parse_task_line(magic, where=f"%%task {magic.split()[0] if magic else ''}".strip())
+                parse_task_line(magic, where="This cell")
             except FlowsError as error:
                 self._refusal = str(error)
                 return ["get_ipython().run_line_magic('_flows_refuse', '')\n"]

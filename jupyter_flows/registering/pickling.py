@@ -77,7 +77,8 @@ def check_in_fresh_interpreter(data: bytes, *, flow_name: str) -> None:
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         msg = (
-            f"flow {flow_name!r} was pickled, but a fresh interpreter cannot load it: {lines[-1] if lines else 'it died'}; "
+            f"flow {flow_name!r} was pickled, but a fresh interpreter cannot load it: "
+            f"{lines[-1] if lines else 'it died'}; "
             "what its tasks use must be importable there, or defined in the notebook or script"
         )
         raise CannotPickle(msg)

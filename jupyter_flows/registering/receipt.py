@@ -60,7 +60,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         elif storage.kind == "local":
             kind += " (pickle)"
         if self.created:
-            moved = f"; {self.result.moved_runs} scheduled runs moved to it" if self.result.moved_runs else ""
+            count = self.result.moved_runs
+            moved = f"; {count} scheduled run{'' if count == 1 else 's'} moved to it" if count else ""
             state = f"version {self.version}{moved}"
         else:
             state = f"version {self.version}, unchanged: nothing new was made"
@@ -68,8 +69,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("flow", f"{spec.name}  ({state})"),
             (
                 "metadata",
-                f"{_size(self.metadata_bytes)} to {self.server}: {len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, "
-                "labels, where the code is. No code, no outputs.",
+                f"{_size(self.metadata_bytes)} to {self.server}\n"
+                f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is; "  # noqa: ISC004
+                "no code, no outputs",
             ),
         ]
         if spec.parameters:
@@ -81,7 +83,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         rows.append(
             (
                 "code",
-                f"{_size(storage.size_bytes)} to {kind} storage: {storage.location}\nsha256 {storage.sha256 or 'not pinned'}",
+                f"{_size(storage.size_bytes)} to {kind} storage: {storage.location}\n"
+                f"sha256 {storage.sha256 or 'not pinned'}",  # noqa: ISC004
             )
         )
         rows.append(("labels", ", ".join(spec.labels) or "none: any agent may take it"))
@@ -153,7 +156,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def _html(self) -> str:
         cell = 'style="text-align:left;vertical-align:top;padding:2px 12px 2px 0;'
         rows = "".join(
-            f'<tr style="background:none"><th {cell}font-weight:600;white-space:nowrap">{html.escape(what)}</th>'
+            f'<tr style="background:none"><th {cell}font-weight:600;white-space:nowrap">'
+            f"{html.escape(what)}</th>"
             f'<td {cell}white-space:pre-wrap;overflow-wrap:anywhere">{html.escape(sentence)}</td></tr>'
             for what, sentence in self.rows()
         )

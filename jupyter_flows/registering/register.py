@@ -30,7 +30,7 @@ from jupyter_flows.run_configs import RunConfig, UniversalRun
 from jupyter_flows.schedules import Schedule, in_words, parse_schedule
 from jupyter_flows.schema.base import check, to_json
 from jupyter_flows.schema.flows import RegisterFlow
-from jupyter_flows.schema.refs import ScheduleRef, StorageRef
+from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.settings import load_settings
 from jupyter_flows.storage import Local, Notebook, Storage, load_script
 
@@ -198,7 +198,9 @@ def _storage(asked: Storage | str | None, flow: FlowGraph, source: Source) -> St
             raise InvalidOption(msg)
         asked = STORAGES[asked]
     if isinstance(asked, Notebook) and source.notebook is None:
-        msg = f"flow {flow.name!r} is not a notebook; storage 'notebook' keeps notebooks, use 'pickle' or 'script'"
+        msg = (
+            f"flow {flow.name!r} is not a notebook, which storage 'notebook' keeps; use 'pickle' or 'script'"
+        )
         raise InvalidOption(msg)
     as_script = isinstance(asked, Local) and asked.stored_as_script
     if (

@@ -84,7 +84,8 @@ class DirectoryStorage(Storage, frozen=True, kw_only=True):
             )
         if not os.access(existing, os.W_OK | os.X_OK):
             raise StorageUnavailable(
-                f"storage directory {root} is not writable; change its permissions or set JUPYTER_FLOWS_STORAGE_DIR"
+                f"storage directory {root} is not writable; "
+                "change its permissions or set JUPYTER_FLOWS_STORAGE_DIR"
             )
 
     def write(self, data: bytes, *, name: str, suffix: str) -> tuple[Path, str]:

@@ -26,16 +26,15 @@ def graph_nodes(graph: FlowGraph) -> list[dict[str, Any]]:
             "type": type(task).__name__,
             "trigger": getattr(task.trigger, "__name__", ""),
         }
-        for key, value in (
-            ("cell_id", getattr(task, "cell_id", None)),
-            ("retries", task.max_retries or None),
-            ("timeout_s", None if task.timeout is None else task.timeout.total_seconds()),
-            ("reads", sorted(getattr(task, "reads", ())) or None),
-            ("writes", sorted(getattr(task, "writes", ())) or None),
-            ("warnings", list(getattr(task, "warnings", ())) or None),
-        ):
-            if value is not None:
-                node[key] = value
+        more = {
+            "cell_id": getattr(task, "cell_id", None),
+            "retries": task.max_retries or None,
+            "timeout_s": None if task.timeout is None else task.timeout.total_seconds(),
+            "reads": sorted(getattr(task, "reads", ())) or None,
+            "writes": sorted(getattr(task, "writes", ())) or None,
+            "warnings": list(getattr(task, "warnings", ())) or None,
+        }
+        node.update({key: value for key, value in more.items() if value is not None})
         nodes.append(node)
     return nodes
 
