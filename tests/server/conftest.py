@@ -15,7 +15,15 @@ from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.endpoints import BY_NAME
 from jupyter_flows.schema.flows import EdgeSpec, FlowSpec, ParameterSpec, RegisterFlow, TaskSpec
 from jupyter_flows.schema.refs import ScheduleRef, StorageRef
-from jupyter_flows.schema.runs import FinishItem, LogItem, Report, SequencedItem, StartRun, StateRecord, TaskStateItem
+from jupyter_flows.schema.runs import (
+    FinishItem,
+    LogItem,
+    Report,
+    SequencedItem,
+    StartRun,
+    StateRecord,
+    TaskStateItem,
+)
 from jupyter_flows.server.auth import Principal
 from jupyter_flows.server.service import FlowsService
 from jupyter_flows.settings import Settings
@@ -52,7 +60,9 @@ def parameter(name: str, **facts: Any) -> ParameterSpec:
 
 def task(slug: str, state: str, *, map_index: int = -1) -> TaskStateItem:
     """A report that a task changed its state."""
-    return TaskStateItem(slug=slug, name=slug, map_index=map_index, state=StateRecord(type=state, at=utc_now()))
+    return TaskStateItem(
+        slug=slug, name=slug, map_index=map_index, state=StateRecord(type=state, at=utc_now())
+    )
 
 
 def line(message: str) -> LogItem:
@@ -92,7 +102,9 @@ class Desk:
 
     def join(self, *labels: str, **facts: Any) -> AgentRecord:
         number = next(_numbers)
-        request = RegisterAgent(**{"name": f"agent-{number}", "host": "h", "pid": number, "labels": labels, **facts})
+        request = RegisterAgent(
+            **{"name": f"agent-{number}", "host": "h", "pid": number, "labels": labels, **facts}
+        )
         return self.ask("register_agent", request)
 
     def claim(self, agent: AgentRecord, **facts: Any) -> list[Claim]:
@@ -152,7 +164,11 @@ def postgres(tmp_path_factory):
 @pytest.fixture
 def postgres_url(postgres, tmp_path: Path) -> str:
     """The address of an empty database."""
-    name = f"t{next(_numbers)}_{tmp_path.name[:20].lower()}".replace("-", "_").replace("[", "_").replace("]", "_")
+    name = (
+        f"t{next(_numbers)}_{tmp_path.name[:20].lower()}".replace("-", "_")
+        .replace("[", "_")
+        .replace("]", "_")
+    )
     postgres.psql(f'CREATE DATABASE "{name}";')
     return postgres.get_uri(name)
 

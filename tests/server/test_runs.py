@@ -46,7 +46,11 @@ def test_a_run_goes_its_whole_way(desk):
     result = ResultItem(result=ResultRef(kind="notebook", location="/runs/x/executed.ipynb", host="h"))
     desk.ask("report_run", report(token, result, finish(), first=7), run=run.id)
     ended = desk.run(run.name)
-    assert (ended.state.type, ended.attempt, ended.result.location) == ("Success", 1, "/runs/x/executed.ipynb")
+    assert (ended.state.type, ended.attempt, ended.result.location) == (
+        "Success",
+        1,
+        "/runs/x/executed.ipynb",
+    )
     assert ended.started_at is not None
     assert ended.ended_at is not None
     states = [(e.subject, e.state) for e in desk.ask("list_run_states", run=run.id)]
@@ -163,7 +167,10 @@ def test_silence_of_a_claim_that_did_not_start_offers_it_again(desk):
     desk.clock.now += timedelta(seconds=2)
     assert desk.reap() == 1
     again = desk.run(run.id)
-    assert (again.state.type, again.state.message) == ("Scheduled", "claimed by lab-3, not started; offered again")
+    assert (again.state.type, again.state.message) == (
+        "Scheduled",
+        "claimed by lab-3, not started; offered again",
+    )
 
 
 def test_a_silent_run_fails_and_says_what_had_finished(desk):
@@ -249,7 +256,9 @@ def test_cancel_is_told_with_the_next_heartbeat(desk):
     desk.register()
     run = desk.ask("create_run", CreateRun(), flow="etl")
     claim = desk.begin(desk.join())
-    desk.ask("report_run", report(claim.lease.token, task("clean", "Running"), task("load", "Pending")), run=run.id)
+    desk.ask(
+        "report_run", report(claim.lease.token, task("clean", "Running"), task("load", "Pending")), run=run.id
+    )
     assert desk.ask("cancel_run", CancelRun(), run=run.id).state.type == "Cancelling"
     assert desk.ask("cancel_run", CancelRun(), run=run.id).state.type == "Cancelling"
     answer = desk.ask("heartbeat_run", Heartbeat(token=claim.lease.token), run=run.id)
