@@ -122,15 +122,17 @@ def strip(states: list[str]) -> Text:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds for people: ``0.3 s``, ``12 s``, ``3 m 05 s``, ``2 h 10 m``.
+    """Return seconds for people: ``40 ms``, ``2.3 s``, ``12 s``, ``3 m 05 s``, ``2 h 10 m``.
 
     Examples
     --------
-    >>> duration(0.3), duration(185), duration(7800)
-    ('0.3 s', '3 m 05 s', '2 h 10 m')
+    >>> duration(0.04), duration(2.3), duration(185), duration(7800)
+    ('40 ms', '2.3 s', '3 m 05 s', '2 h 10 m')
     """
     if seconds is None:
         return ""
+    if 0 < seconds < 1:
+        return f"{max(1, round(seconds * 1000))} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -69,9 +69,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("flow", f"{spec.name}  ({state})"),
             (
                 "metadata",
-                f"{_size(self.metadata_bytes)} to {self.server}\n"
-                f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is; "  # noqa: ISC004
-                "no code, no outputs",
+                (
+                    f"{_size(self.metadata_bytes)} to {self.server}\n"
+                    f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is; "
+                    "no code, no outputs"
+                ),
             ),
         ]
         if spec.parameters:
@@ -83,8 +85,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         rows.append(
             (
                 "code",
-                f"{_size(storage.size_bytes)} to {kind} storage: {storage.location}\n"
-                f"sha256 {storage.sha256 or 'not pinned'}",  # noqa: ISC004
+                (
+                    f"{_size(storage.size_bytes)} to {kind} storage: {storage.location}\n"
+                    f"sha256 {storage.sha256 or 'not pinned'}"
+                ),
             )
         )
         rows.append(("labels", ", ".join(spec.labels) or "none: any agent may take it"))
