@@ -1,0 +1,146 @@
+/** SVG elements of a laid-out flow: cards and curves. Text goes in by textContent, shapes are numbers. */
+
+import { pathOf, type Layout, type Placed, type Route } from './layout';
+import type { DagEdge, DagNode } from './model';
+
+const SVG = 'http://www.w3.org/2000/svg';
+export const CARD_HEIGHT = 46;
+const LONGEST_NAME = 26;
+
+type Attributes = Record<string, string | number>;
+
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Node[]
+): SVGElementTagNameMap[K] {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+function label(className: string, x: number, y: number, text: string): SVGTextElement {
+  const element = svg('text', { class: className, x, y });
+  element.textContent = text;
+  return element;
+}
+
+export function shorten(text: string, most: number = LONGEST_NAME): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+}
+
+/** A card's width from its longest line; a guess that errs on the wide side. */
+export function cardWidth(name: string): number {
+  return Math.min(248, Math.max(132, 54 + 7.4 * shorten(name).length));
+}
+
+export interface Card {
+  node: DagNode;
+  at: Placed;
+  element: SVGGElement;
+  glyph: SVGTextElement;
+  note: SVGTextElement;
+}
+
+function makeCard(node: DagNode, at: Placed): Card {
+  const { width, height } = at;
+  const glyph = label('jp-FlowsDag-glyph', 22, height / 2, '');
+  const note = label('jp-FlowsDag-note', 40, height / 2 + 13, '');
+  const element = svg(
+    'g',
+    {
+      class: 'jp-FlowsDag-node',
+      transform: `translate(${(at.x - width / 2).toFixed(1)},${(at.y - height / 2).toFixed(1)})`,
+      role: 'button',
+      tabindex: -1,
+      'data-id': node.id,
+      'data-role': node.role ?? 'task'
+    },
+    svg('rect', { class: 'jp-FlowsDag-ring', x: -3, y: -3, width: width + 6, height: height + 6, rx: 11 }),
+    svg('rect', { class: 'jp-FlowsDag-card', width, height, rx: 8 }),
+    svg('circle', { class: 'jp-FlowsDag-badge', cx: 22, cy: height / 2, r: 11 }),
+    glyph,
+    label('jp-FlowsDag-name', 40, height / 2 - 3, shorten(node.name)),
+    note
+  );
+  if (node.warnings !== undefined && node.warnings.length > 0) {
+    element.append(
+      svg('path', { class: 'jp-FlowsDag-warning', d: `M${width - 14},6l6,11h-12z` }),
+      label('jp-FlowsDag-warningMark', width - 14, 13, '!')
+    );
+  }
+  return { node, at, element, glyph, note };
+}
+
+export interface Curve {
+  edge: DagEdge;
+  element: SVGGElement;
+}
+
+function makeCurve(edge: DagEdge, points: Route['points']): Curve {
+  const tip = points[points.length - 1] ?? [0, 0];
+  const before = points[points.length - 2] ?? [0, 0];
+  const sign = tip[1] >= before[1] ? 1 : -1;
+  const base = tip[1] - 7 * sign;
+  const line = pathOf([...points.slice(0, -1), [tip[0], base]]);
+  const head = `M${tip[0].toFixed(1)},${tip[1].toFixed(1)}l-4.5,${-8 * sign}h9z`;
+  return {
+    edge,
+    element: svg(
+      'g',
+      { class: 'jp-FlowsDag-edge', 'data-kind': edge.kind ?? 'data', 'data-from': edge.from, 'data-to': edge.to },
+      svg('path', { class: 'jp-FlowsDag-line', d: line }),
+      svg('path', { class: 'jp-FlowsDag-head', d: head }),
+      svg('path', { class: 'jp-FlowsDag-hit', d: line })
+    )
+  };
+}
+
+export interface Picture {
+  root: SVGSVGElement;
+  cards: Map<string, Card>;
+  curves: Curve[];
+}
+
+/** Draw the layout; `edges` may hold several between the same two nodes: they share one curve. */
+export function picture(nodes: readonly DagNode[], edges: readonly DagEdge[], placed: Layout, name: string): Picture {
+  const width = Math.ceil(placed.width);
+  const height = Math.ceil(placed.height);
+  const byPair = new Map<string, DagEdge>();
+  for (const edge of edges) {
+    const key = JSON.stringify([edge.from, edge.to]);
+    const known = byPair.get(key);
+    byPair.set(
+      key,
+      known === undefined
+        ? edge
+        : {
+            ...known,
+            names: [...new Set([...(known.names ?? []), ...(edge.names ?? [])])],
+            kind: known.kind === 'data' ? 'data' : edge.kind,
+            reason: [known.reason, edge.reason].filter(Boolean).join('; ')
+          }
+    );
+  }
+  const curves = placed.routes.map(route =>
+    makeCurve(byPair.get(JSON.stringify([route.from, route.to])) ?? route, route.points)
+  );
+  const at = new Map(placed.nodes.map(spot => [spot.id, spot]));
+  const cards = new Map<string, Card>();
+  for (const node of nodes) {
+    const spot = at.get(node.id);
+    if (spot !== undefined) {
+      cards.set(node.id, makeCard(node, spot));
+    }
+  }
+  const root = svg(
+    'svg',
+    { class: 'jp-FlowsDag-picture', viewBox: `0 0 ${width} ${height}`, width, height, role: 'group', 'aria-label': name },
+    svg('g', { class: 'jp-FlowsDag-edges' }, ...curves.map(curve => curve.element)),
+    svg('g', { class: 'jp-FlowsDag-nodes' }, ...[...cards.values()].map(card => card.element))
+  );
+  return { root, cards, curves };
+}

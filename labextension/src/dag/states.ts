@@ -1,0 +1,83 @@
+/** How a state looks and reads: a glyph (never colour alone), a family for the colour, a word. */
+
+export type Family = 'waiting' | 'running' | 'success' | 'failed' | 'stopped' | 'skipped' | 'none';
+
+const LOOK: Record<string, readonly [glyph: string, family: Family]> = {
+  Pending: ['○', 'waiting'],
+  Scheduled: ['◷', 'waiting'],
+  Queued: ['◷', 'waiting'],
+  Submitted: ['◔', 'waiting'],
+  Resume: ['◔', 'waiting'],
+  Paused: ['‖', 'waiting'],
+  Running: ['▶', 'running'],
+  Retrying: ['↻', 'running'],
+  Cancelling: ['◼', 'running'],
+  Success: ['✓', 'success'],
+  Cached: ['≡', 'success'],
+  Mapped: ['⁂', 'success'],
+  Looped: ['↺', 'success'],
+  Skipped: ['⤼', 'skipped'],
+  Failed: ['✕', 'failed'],
+  TimedOut: ['⧖', 'failed'],
+  TriggerFailed: ['⊘', 'failed'],
+  ValidationFailed: ['✕', 'failed'],
+  Cancelled: ['◼', 'stopped']
+};
+
+export function glyphOf(state: string | undefined): string {
+  return (state !== undefined && LOOK[state]?.[0]) || '○';
+}
+
+export function familyOf(state: string | undefined): Family {
+  return (state !== undefined && LOOK[state]?.[1]) || 'none';
+}
+
+const ENDED = new Set<Family>(['success', 'failed', 'stopped', 'skipped']);
+
+export function isEnded(state: string | undefined): boolean {
+  return ENDED.has(familyOf(state));
+}
+
+/** Seconds as people read them: 0.4 s, 12 s, 3m 05s, 2h 10m. */
+export function durationText(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds) || seconds < 0) {
+    return '';
+  }
+  if (seconds < 9.95) {
+    return `${seconds.toFixed(1)} s`;
+  }
+  const whole = Math.round(seconds);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (whole < 3600) {
+    return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+  }
+  if (whole < 172_800) {
+    return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
+  }
+  return `${Math.floor(whole / 86_400)}d ${Math.floor((whole % 86_400) / 3600)}h`;
+}
+
+/** How long a state took so far: its own duration, else the difference of its times. */
+export function secondsOf(
+  state:
+    | { duration_s?: number | null; started_at?: string | null; ended_at?: string | null; state?: string }
+    | undefined,
+  now: number = Date.now()
+): number | null {
+  if (!state) {
+    return null;
+  }
+  if (typeof state.duration_s === 'number') {
+    return state.duration_s;
+  }
+  const start = state.started_at ? Date.parse(state.started_at) : NaN;
+  const end = state.ended_at
+    ? Date.parse(state.ended_at)
+    : familyOf(state.state) === 'running'
+      ? now
+      : NaN;
+  return Number.isFinite(start) && Number.isFinite(end) ? Math.max(0, (end - start) / 1000) : null;
+}

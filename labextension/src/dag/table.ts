@@ -1,0 +1,45 @@
+/** The same flow as a table: task, state, waits for, feeds, time. */
+
+import { html } from './html';
+import type { DagEdge, DagNode, DagState } from './model';
+import { Neighbours } from './graph';
+import { durationText, familyOf, glyphOf, secondsOf } from './states';
+import type { Words } from './words';
+
+export function table(
+  nodes: readonly DagNode[],
+  edges: readonly DagEdge[],
+  names: ReadonlyMap<string, string>,
+  states: ReadonlyMap<string, DagState>,
+  trans: Words
+): HTMLTableElement {
+  const neighbours = new Neighbours(edges);
+  const list = (ids: readonly string[]): string => ids.map(id => names.get(id) ?? id).join(', ');
+  const titles = [trans.__('Task'), trans.__('State'), trans.__('Waits for'), trans.__('Feeds'), trans.__('Time')];
+  const head = html('tr', '');
+  for (const title of titles) {
+    const cell = html('th', '', title);
+    cell.scope = 'col';
+    head.append(cell);
+  }
+  const rows = nodes.map(node => {
+    const state = states.get(node.id);
+    const chip = html('span', 'jp-FlowsState', `${glyphOf(state?.state)} ${state?.state ?? trans.__('not run')}`);
+    chip.dataset['family'] = familyOf(state?.state);
+    const name = html('button', 'jp-FlowsDag-link', node.name);
+    name.type = 'button';
+    const row = html(
+      'tr',
+      '',
+      html('td', '', name),
+      html('td', '', chip),
+      html('td', '', list(neighbours.upstream(node.id))),
+      html('td', '', list(neighbours.downstream(node.id))),
+      html('td', 'jp-mod-number', durationText(secondsOf(state)))
+    );
+    row.dataset['id'] = node.id;
+    row.dataset['state'] = state?.state ?? '';
+    return row;
+  });
+  return html('table', 'jp-FlowsTable', html('thead', '', head), html('tbody', '', ...rows));
+}
