@@ -60,7 +60,8 @@ def recover(
         if not (directory / "keeper.json").exists():
             return True
         sweep(card.marker, own_children=False)
-        shutil.rmtree(directory / "kernel", ignore_errors=True)
+        for name in ("kernel", "code"):
+            shutil.rmtree(directory / name, ignore_errors=True)
         api = connect(card)
         spooled = directory / f"spool-{card.token}"
         if spooled.is_dir():

@@ -153,7 +153,14 @@ class World:
     def touched(self, name: str) -> Path:
         """Wait for a file that a cell makes: the cell is under way."""
         path = self.directory / name
-        return self.until(lambda: path if path.exists() else None, name)
+
+        def look() -> Path | None:
+            ended = [run for run in self.api.list_runs().runs if run.state.type in ENDED]
+            assert not ended, f"the run ended {ended[0].state.type} instead: {ended[0].state.message}"
+            return path if path.exists() else None
+
+        found: Path = self.until(look, name)
+        return found
 
     def keeper_of(self, run: RunRecord) -> psutil.Process:
         """The process that keeps a run."""
@@ -173,12 +180,16 @@ class World:
 
     def none_left(self, run: RunRecord) -> None:
         """No process and no socket of a run remains, within 5 s of its end."""
+        left = {"kernel", "code", "claim.json", "keeper.json"}
+        directory = self.home / "runs" / run.id
         end = time.monotonic() + 5
-        while time.monotonic() < end and self.processes_of(run):
+        while time.monotonic() < end:
+            processes = self.processes_of(run)
+            files = {path.name for path in directory.iterdir()} & left
+            if not processes and not files:
+                return
             time.sleep(0.02)
-        assert [] == [process.cmdline() for process in self.processes_of(run)]
-        left = {path.name for path in (self.home / "runs" / run.id).iterdir()}
-        assert not left & {"kernel", "code", "claim.json", "keeper.json"}
+        assert ([], set()) == ([process.cmdline() for process in processes], files)
 
     def close(self) -> None:
         """Stop everything."""

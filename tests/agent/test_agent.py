@@ -57,7 +57,7 @@ def test_agent_killed_run_goes_on(world: World) -> None:
     world.until(lambda: "waits for runs" in world.agent_log(1), "the new agent")
     go.touch()
     done = world.wait(run)
-    assert "Success" == done.state.type
+    assert "Success" == done.state.type, done.state.message
     assert 1 == done.attempt
     world.none_left(run)
 
@@ -241,7 +241,7 @@ def test_what_a_cell_leaves_is_swept(world: World) -> None:
     )
     world.start_agent()
     run = world.wait(world.run())
-    assert "Success" == run.state.type
+    assert "Success" == run.state.type, run.state.message
     world.none_left(run)
     for pid in pids.read_text().split():
         world.until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), f"process {pid} to go")
