@@ -18,9 +18,8 @@ import msgspec
 
 from jupyter_flows.errors import Bug, DatabaseUnusable, ServerUnavailable
 from jupyter_flows.schema.agents import ClaimAnswer, ClaimRuns
-from jupyter_flows.schema.base import new_id, utc_now
+from jupyter_flows.schema.base import from_json, new_id, utc_now
 from jupyter_flows.schema.endpoints import Endpoint
-from jupyter_flows.schema.server import VersionInfo
 from jupyter_flows.server import auth
 from jupyter_flows.server.api import agents as agent_calls
 from jupyter_flows.server.api.bind import FUNCTIONS, READS
@@ -116,54 +115,58 @@ class FlowsService:
         principal: Principal | None = None,
         path: dict[str, str],
         query: dict[str, Any],
-        body: msgspec.Struct | None,
+        body: bytes,
     ) -> msgspec.Struct:
-        """Answer one call of the endpoint table, in a worker thread and one transaction.
+        """Answer one call of the endpoint table; who asks is checked before the body is even read.
 
         Parameters
         ----------
         token, principal : who asks: a token to look up, or somebody the coat has let in.
         """
+
+        def identify_and_decode() -> tuple[Principal, msgspec.Struct | None]:
+            who = self._read(lambda tx: self._identify(tx, row, token, principal, path))
+            if row.request is None:
+                return who, None
+            request: msgspec.Struct = from_json(body or b"{}", row.request)
+            return who, request
+
+        def answer_all() -> msgspec.Struct:
+            who, request = identify_and_decode()
+            return self.answer_now(row, principal=who, path=path, query=query, body=request)
+
         if row.waits:
-            return await self._claim(row, token=token, principal=principal, path=path, body=body)
-        return await self.in_thread(
-            lambda: self.answer_now(row, token=token, principal=principal, path=path, query=query, body=body)
-        )
+            who, request = await self.in_thread(identify_and_decode)
+            return await self._claim(row, who, path["agent"], request)
+        return await self.in_thread(answer_all)
 
     def answer_now(
         self,
         row: Endpoint,
         *,
-        token: str = "",
-        principal: Principal | None = None,
+        principal: Principal,
         path: dict[str, str],
         query: dict[str, Any],
         body: msgspec.Struct | None,
     ) -> msgspec.Struct:
-        """Answer one call in this thread."""
+        """Answer one call of somebody who may make it, in this thread and one transaction."""
         function = FUNCTIONS[row.name]
         arguments = {**path, **query}
-        seen: list[Principal] = []
 
         def act(tx: Transaction) -> msgspec.Struct:
-            who = self._identify(tx, row, token=token, principal=principal, path=path)
-            seen[:] = [who]
-            call = Call(tx=tx, principal=who, server=self)
-            if body is not None:
-                return function(call, body, **arguments)  # type: ignore[no-any-return]
-            return function(call, **arguments)  # type: ignore[no-any-return]
+            call = Call(tx=tx, principal=principal, server=self)
+            given = () if body is None else (body,)
+            result: msgspec.Struct = function(call, *given, **arguments)
+            return result
 
         result = self._read(act) if row.name in READS else self._write(act)
-        self._note_use(seen)
-        if isinstance(result, VersionInfo):
-            return msgspec.structs.replace(result, started_at=self.started_at)
+        self._note_use(principal.token_id)
         return result
 
     def _identify(
         self,
         tx: Transaction,
         row: Endpoint,
-        *,
         token: str,
         principal: Principal | None,
         path: dict[str, str],
@@ -175,40 +178,29 @@ class FlowsService:
         return who
 
     async def _claim(
-        self,
-        row: Endpoint,
-        *,
-        token: str,
-        principal: Principal | None,
-        path: dict[str, str],
-        body: msgspec.Struct | None,
+        self, row: Endpoint, principal: Principal, agent: str, body: msgspec.Struct | None
     ) -> msgspec.Struct:
         """Wait, holding no thread, until an agent's claim would be given something, then give it."""
         request = body if isinstance(body, ClaimRuns) else ClaimRuns()
-        agent = path["agent"]
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(request.wait_s, 60.0)
+        deadline = loop.time() + request.wait_s
+
+        def agent_id() -> str:
+            return self._read(lambda tx: agent_store.find_agent(tx, agent).id)
 
         def look() -> bool:
             return self._read(lambda tx: agent_calls.has_work(tx, agent=agent, request=request))
 
         def take() -> msgspec.Struct:
-            return self.answer_now(row, token=token, principal=principal, path=path, query={}, body=request)
+            return self.answer_now(row, principal=principal, path={"agent": agent}, query={}, body=request)
 
-        def identify() -> str:
-            def act(tx: Transaction) -> str:
-                self._identify(tx, row, token=token, principal=principal, path=path)
-                return agent_store.find_agent(tx, agent).id
-
-            return self._read(act)
-
-        # The first try also says that the agent is there; later ones only read until there is work.
-        seen = self.claims_bell.count
-        answer = await self.in_thread(take)
-        agent_id = await self.in_thread(identify)
+        key = await self.in_thread(agent_id)
         with self._polling_lock:
-            self._polling[agent_id] += 1
+            self._polling[key] += 1
         try:
+            # The first try also says that the agent is there; later ones only read until there is work.
+            seen = self.claims_bell.count
+            answer = await self.in_thread(take)
             while isinstance(answer, ClaimAnswer) and not answer.claims and not self._stopping.is_set():
                 left_s = deadline - loop.time()
                 if left_s <= 0:
@@ -220,7 +212,9 @@ class FlowsService:
             return answer
         finally:
             with self._polling_lock:
-                self._polling[agent_id] -= 1
+                self._polling[key] -= 1
+                if not self._polling[key]:
+                    del self._polling[key]
 
     async def _wait(self, bell: Bell, seen: int, timeout_s: float) -> None:
         if self._database.is_postgres:
@@ -270,7 +264,7 @@ class FlowsService:
     def is_polling(self, agent_id: str) -> bool:
         """Tell whether an agent's long poll is open at this moment."""
         with self._polling_lock:
-            return self._polling[agent_id] > 0
+            return self._polling.get(agent_id, 0) > 0
 
     @property
     def is_stopping(self) -> bool:
@@ -298,9 +292,8 @@ class FlowsService:
                 continue
         raise ServerUnavailable("other requests change the same at this moment; try again")
 
-    def _note_use(self, seen: list[Principal]) -> None:
+    def _note_use(self, token_id: str) -> None:
         """Write down when a token was last used, at most every ten minutes."""
-        token_id = seen[0].token_id if seen else ""
         now = time.monotonic()
         if token_id and now - self._noted.get(token_id, -_NOTE_EVERY_S) >= _NOTE_EVERY_S:
             self._noted[token_id] = now

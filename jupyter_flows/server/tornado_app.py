@@ -25,7 +25,7 @@ from jupyter_flows.errors import (
     ServerNotRunning,
     YourFault,
 )
-from jupyter_flows.schema.base import from_json, to_json
+from jupyter_flows.schema.base import to_json
 from jupyter_flows.schema.endpoints import API_PREFIX, ENDPOINTS, Endpoint
 from jupyter_flows.schema.server import Problem
 from jupyter_flows.server.auth import Forbidden, Principal
@@ -75,7 +75,7 @@ class ServiceBackend:
             principal=asked.principal,
             path=path,
             query=_query(handler, row),
-            body=_body(handler, row),
+            body=handler.request.body or b"",
         )
         write_json(handler, 200, to_json(result))
 
@@ -189,13 +189,6 @@ def check_body(handler: web.RequestHandler, row: Endpoint) -> None:
         raise web.HTTPError(415, log_message="send JSON, with the header Content-Type: application/json")
     if handler.request.headers.get("Content-Encoding", "identity") != "identity":
         raise web.HTTPError(415, log_message="send the body uncompressed")
-
-
-def _body(handler: web.RequestHandler, row: Endpoint) -> msgspec.Struct | None:
-    if row.request is None:
-        return None
-    body: msgspec.Struct = from_json(handler.request.body or b"{}", row.request)
-    return body
 
 
 def _query(handler: web.RequestHandler, row: Endpoint) -> dict[str, Any]:

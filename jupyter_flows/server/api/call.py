@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from jupyter_flows.server.auth import Principal
@@ -26,6 +27,10 @@ class ServerFacts(Protocol):
     @property
     def server_id(self) -> str:
         """What tells it from another server."""
+
+    @property
+    def started_at(self) -> datetime:
+        """Since when it answers."""
 
     @property
     def kind(self) -> str:

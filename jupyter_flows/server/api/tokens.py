@@ -12,7 +12,13 @@ from jupyter_flows.server.store import tokens as store
 
 def get_version(call: Call) -> VersionInfo:
     """Say who answers here."""
-    return VersionInfo(version=package_version(), server_id=call.server.server_id, kind=call.server.kind)
+    server = call.server
+    return VersionInfo(
+        version=package_version(),
+        server_id=server.server_id,
+        kind=server.kind,
+        started_at=server.started_at,
+    )
 
 
 def package_version() -> str:
