@@ -89,6 +89,16 @@ class Settings:
         return self.database_url or f"sqlite:///{self.home / 'flows.db'}"
 
 
+def package_version() -> str:
+    """Return this package's version; ``0`` in a checkout that was never installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("jupyter-flows")
+    except PackageNotFoundError:
+        return "0"
+
+
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read the settings afresh.
 

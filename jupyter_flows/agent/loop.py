@@ -32,7 +32,7 @@ from jupyter_flows.runtime.processes import ending, start_ticks
 from jupyter_flows.schema.agents import AgentRecord, AgentStopped, Claim, ClaimRuns, RegisterAgent
 from jupyter_flows.schema.base import LABEL_PATTERN, new_id
 from jupyter_flows.schema.runs import HandBack
-from jupyter_flows.settings import Settings
+from jupyter_flows.settings import Settings, package_version
 
 log = logging.getLogger("jupyter_flows.agent")
 
@@ -226,11 +226,11 @@ class Agent:
                 kind="local",
                 host=self._host,
                 pid=os.getpid(),
-                version=_version(),
+                version=package_version(),
                 exclusive=self._exclusive,
                 max_runs=self.max_runs,
                 kernels=installed_kernel_names(),
-                python=platform.python_version(),
+                python=platform.pythonpackage_version(),
             )
         )
 
@@ -408,15 +408,3 @@ def installed_kernel_names() -> tuple[str, ...]:
     if find_spec("ipykernel") is not None:
         names.add("python3")
     return tuple(sorted(names))[:100]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError
-
-    import jupyter_flows
-
-    try:
-        return str(jupyter_flows.__version__)
-    except PackageNotFoundError:
-        # A checkout that was never built.
-        return "0"

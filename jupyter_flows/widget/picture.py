@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jupyter_flows.core.graph import FlowGraph
@@ -127,7 +127,9 @@ def still(
     )
 
 
-def sentence(nodes: list[Mapping[str, Any]], states: Mapping[str, Mapping[str, Any]], *, title: str) -> str:
+def sentence(
+    nodes: Sequence[Mapping[str, Any]], states: Mapping[str, Mapping[str, Any]], *, title: str
+) -> str:
     """Return what viewers without pictures see, e.g. ``Flow etl: 5 tasks, 3 Success, 1 Failed``."""
     shown = [node["id"] for node in nodes if node["role"] not in HIDDEN_ROLES]
     counts = Counter(states[key]["state"] for key in shown if key in states)

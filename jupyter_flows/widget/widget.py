@@ -7,10 +7,10 @@ from typing import Any
 import ipywidgets
 from traitlets import Dict, List, Unicode
 
-import jupyter_flows
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.state import State
 from jupyter_flows.engine.reporter import NullReporter
+from jupyter_flows.settings import package_version
 from jupyter_flows.widget.picture import bundle, graph_edges, graph_nodes, state_data, states_of
 
 MODULE = "jupyter-flows"
@@ -36,12 +36,12 @@ class FlowDag(ipywidgets.DOMWidget):  # type: ignore[misc]
 
     _model_name = Unicode("FlowDagModel").tag(sync=True)
     _model_module = Unicode(MODULE).tag(sync=True)
-    _model_module_version = Unicode(f"^{jupyter_flows.__version__}").tag(sync=True)
+    _model_module_version = Unicode(f"^{package_version()}").tag(sync=True)
     _view_name = Unicode("FlowDagView").tag(sync=True)
     _view_module = Unicode(MODULE).tag(sync=True)
-    _view_module_version = Unicode(f"^{jupyter_flows.__version__}").tag(sync=True)
-    nodes = List().tag(sync=True)
-    edges = List().tag(sync=True)
+    _view_module_version = Unicode(f"^{package_version()}").tag(sync=True)
+    nodes: Any = List().tag(sync=True)
+    edges: Any = List().tag(sync=True)
     states = Dict().tag(sync=True)
     title = Unicode("").tag(sync=True)
     selected = Unicode("").tag(sync=True)
