@@ -34,6 +34,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_flows import context as context
+    from jupyter_flows import triggers as triggers
+    from jupyter_flows.core.current import tags as tags
     from jupyter_flows.core.edge import Edge as Edge
     from jupyter_flows.core.parameter import Parameter as Parameter
     from jupyter_flows.core.task import Task as Task
@@ -45,10 +48,13 @@ _WHERE = {
     "Flow": "flow",
     "Parameter": "core.parameter",
     "Task": "core.task",
+    "tags": "core.current",
     "task": "core.task",
 }
 
-__all__ = ["Edge", "Flow", "Parameter", "Task", "task"]
+_MODULES = {"context", "triggers"}
+
+__all__ = ["Edge", "Flow", "Parameter", "Task", "context", "tags", "task", "triggers"]
 
 
 def __getattr__(name: str) -> Any:
@@ -56,6 +62,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"jupyter_flows.{_WHERE[name]}"), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return import_module(f"jupyter_flows.{name}")
     if name == "__version__":
         return _version()
     msg = f"module 'jupyter_flows' has no attribute {name!r}"

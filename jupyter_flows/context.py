@@ -1,5 +1,45 @@
-"""What the code of a task may ask about its run, by Prefect 1's import path."""
+"""What the code of a task may ask about its run: ``jupyter_flows.context``.
 
-from jupyter_flows.core.context import context
+A module that behaves as the :class:`~jupyter_flows.core.context.Context` in it, so that
+``from jupyter_flows import context`` and ``from jupyter_flows.context import context`` give the same.
+
+Examples
+--------
+>>> from jupyter_flows import context
+>>> with context(flow_name="etl"):
+...     context.flow_name, context.get("task_name"), "flow_name" in context
+('etl', None, True)
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import Any
+
+from jupyter_flows.core.context import Context, context
 
 __all__ = ["context"]
+
+
+class _ContextModule(ModuleType):
+    """The module, with what the context can do."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            msg = f"module {self.__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(context, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return context[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in context
+
+    def __call__(self, **values: Any) -> AbstractContextManager[Context]:
+        return context(**values)
+
+
+sys.modules[__name__].__class__ = _ContextModule

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
+from jupyter_flows.core.context import context as run_context
+from jupyter_flows.core.current import current_flow
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
@@ -29,15 +33,18 @@ class Flow(FlowGraph):
     def run(
         self,
         parameters: Mapping[str, Any] | None = None,
-        run_on_schedule: bool | None = None,
+        run_on_schedule: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
         *,
         executor: Any = None,
         context: Mapping[str, Any] | None = None,
-        task_states: Mapping[Task, State] | None = None,
+        task_states: Mapping[Task | str, State] | None = None,
         reporter: Any = None,
+        clock: Any = None,
         **more_parameters: Any,
     ) -> State:
         """Run the flow here and now; return its final state, whose ``result`` is ``{task: state}``.
+
+        Waits for retries. An interrupt cancels what has not ended and is raised again.
 
         Parameters
         ----------
@@ -46,42 +53,56 @@ class Flow(FlowGraph):
         run_on_schedule : bool, optional
             Wait for the schedule's times and run at each, until it ends. Default False (in Prefect 1 a
             flow with a schedule waited; here that is asked for).
+        executor : Executor, optional
+            Default: the flow's, else one task at a time.
+        context : mapping, optional
+            Keys laid over the run's :data:`~jupyter_flows.context`.
+        task_states : mapping, optional
+            States that tasks begin with: finished tasks are not run again, so
+            ``flow.run(task_states={**state.result, approve: Resume()})`` goes on after an approval.
+        reporter : Reporter, optional
+            Who hears of states and log lines.
+        clock : Clock, optional
 
         Raises
         ------
         InvalidParameters : an unknown parameter, or a required one is missing.
+        InvalidFlow : the flow is still being built, or cannot run.
         """
-        from jupyter_flows.core.current import current_flow
+        from jupyter_flows.engine.clock import SystemClock
         from jupyter_flows.engine.flow_runner import FlowRunner
 
+        if run_context.get("loading_flow"):
+            return self._not_while_loading("run")  # type: ignore[no-any-return]
         if current_flow.get() is self:
             msg = f"flow {self.name!r} is still being built; call run() after the 'with' block"
             raise InvalidFlow(msg)
-        runner = FlowRunner(self, executor=executor, reporter=reporter)
+        clock = clock or SystemClock()
+        runner = FlowRunner(self, executor=executor, reporter=reporter, clock=clock)
         values = {**(parameters or {}), **more_parameters}
         if not run_on_schedule:
-            return runner.run(values, context=context, task_states=task_states)
-        return self._run_on_schedule(runner, values, context)
-
-    def _run_on_schedule(
-        self, runner: Any, values: dict[str, Any], context: Mapping[str, Any] | None
-    ) -> State:
-        from jupyter_flows.engine.clock import SystemClock
-
-        clock = SystemClock()
+            return runner.run(values, context=context, task_states=task_states, reraise=True)
         if self.schedule is None:
-            msg = f"flow {self.name!r} has no schedule to run on"
+            msg = f"flow {self.name!r} has no schedule to run on; give it one, or leave run_on_schedule out"
             raise InvalidFlow(msg)
         state: State | None = None
         at = self.schedule.after(clock.now())
         while at is not None:
             clock.wait((at - clock.now()).total_seconds())
-            state = runner.run(values, context={**(context or {}), "scheduled_start_time": at})
+            state = runner.run(values, context={**(context or {}), "scheduled_start_time": at}, reraise=True)
             at = self.schedule.after(max(at, clock.now()))
         if state is None:
             msg = f"the schedule of flow {self.name!r} has no time left"
             raise InvalidFlow(msg)
         return state
+
+    def _not_while_loading(self, verb: str) -> Any:
+        """Say that a script which is being read for its flow does not run or register it meanwhile."""
+        warnings.warn(
+            f"flow.{verb}() of flow {self.name!r} does nothing while the script is loaded; "
+            "put it under 'if __name__ == \"__main__\":'",
+            stacklevel=3,
+        )
 
     def register(self, project_name: str | None = None, **options: Any) -> Any:
         """Send the metadata to the server, write the code to storage; return the receipt.
@@ -90,13 +111,16 @@ class Flow(FlowGraph):
         """
         from jupyter_flows.registering.register import register
 
+        if run_context.get("loading_flow"):
+            return self._not_while_loading("register")
+        if current_flow.get() is self:
+            msg = f"flow {self.name!r} is still being built; call register() after the 'with' block"
+            raise InvalidFlow(msg)
         return register(self, project=project_name, **options)
 
     def visualize(self, flow_state: State | None = None, filename: str | None = None) -> Any:
-        """Return the picture; with *filename* (``.svg`` or ``.dot``) write it there too."""
-        from jupyter_flows.widget import picture
-
-        return picture(self, flow_state=flow_state, filename=filename)
+        """Return the picture, coloured by *flow_state*; with *filename* (``.svg``) write it there too."""
+        return _widget().picture(self, flow_state=flow_state, filename=filename)
 
     def serialize(self) -> dict[str, Any]:
         """Return what registering would send of tasks, edges and parameters, as plain data."""
@@ -109,6 +133,9 @@ class Flow(FlowGraph):
         return plain
 
     def _ipython_display_(self) -> None:
-        from jupyter_flows.widget import show
+        _widget().show(self)
 
-        show(self)
+
+def _widget() -> Any:
+    """Return the floor above: a flow can be looked at wherever pictures are installed, and runs without."""
+    return import_module("jupyter_flows.widget")

@@ -7,9 +7,21 @@ from jupyter_flows.core.triggers import (
     always_run,
     any_failed,
     any_successful,
+    manual_only,
     not_all_skipped,
+    some_failed,
+    some_successful,
 )
 
 __all__ = [
-    "all_failed", "all_finished", "all_successful", "always_run", "any_failed", "any_successful", "not_all_skipped",
-]  # fmt: skip
+    "all_failed",
+    "all_finished",
+    "all_successful",
+    "always_run",
+    "any_failed",
+    "any_successful",
+    "manual_only",
+    "not_all_skipped",
+    "some_failed",
+    "some_successful",
+]

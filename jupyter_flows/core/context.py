@@ -1,4 +1,4 @@
-"""What the code of a task may ask about its run (Prefect 1's ``context``). Pure: a view of a context variable.
+"""What the code of a task may ask about its run (Prefect 1's ``context``). Pure: views a context variable.
 
 Keys are attributes: ``context.flow_name``, ``context.task_name``, ``context.task_run_count``,
 ``context.parameters``, ``context.map_index``, ``context.date``, ``context.today`` ... ``context.logger`` is
@@ -34,7 +34,8 @@ class Context:
         try:
             return self[name]
         except KeyError:
-            msg = f"context has no {name!r}; it has {', '.join(sorted(_current.get())) or 'nothing outside a run'}"
+            there_is = ", ".join(sorted(_current.get())) or "nothing outside a run"
+            msg = f"context has no {name!r}; it has {there_is}"
             raise AttributeError(msg) from None
 
     def __getitem__(self, name: str) -> Any:

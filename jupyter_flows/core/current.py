@@ -1,11 +1,39 @@
-"""The flow of the ``with Flow(...)`` block that the code stands in. Pure."""
+"""The flow of the ``with Flow(...)`` block that the code stands in, and its ``tags``. Pure.
+
+Holds the flow without knowing its class: tasks and graphs both stand on this.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.errors import InvalidTask
 
-current_flow: ContextVar[FlowGraph | None] = ContextVar("jupyter_flows_current_flow", default=None)
+current_flow: ContextVar[Any] = ContextVar("jupyter_flows_current_flow", default=None)
+current_tags: ContextVar[frozenset[str]] = ContextVar("jupyter_flows_current_tags", default=frozenset())
+
+
+@contextlib.contextmanager
+def tags(*words: str) -> Iterator[None]:
+    """Give *words* as tags to every task that is made, or called, within a ``with`` block.
+
+    Examples
+    --------
+    >>> from jupyter_flows import Task
+    >>> with tags("nightly"):
+    ...     load = Task(name="load")
+    >>> sorted(load.tags)
+    ['nightly']
+    """
+    for word in words:
+        if not isinstance(word, str) or not word:
+            msg = f"tags takes words, not {type(word).__name__}; write tags('nightly', 'slow')"
+            raise InvalidTask(msg)
+    token = current_tags.set(current_tags.get() | set(words))
+    try:
+        yield
+    finally:
+        current_tags.reset(token)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, Self
 
 from jupyter_flows.core.current import current_flow
 from jupyter_flows.core.edge import Edge
+from jupyter_flows.core.operators import Constant, collection, holds_task
+from jupyter_flows.core.parameter import Parameter
 from jupyter_flows.core.task import Task, _on_failure
 from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters
 
@@ -33,6 +37,8 @@ class FlowGraph:
         Each ``(flow, old, new) -> state or None``.
     on_failure : callable, optional
         ``(flow, state)`` when a run failed.
+    terminal_state_handler : callable, optional
+        ``(flow, state, reference states) -> state or None``: may replace the final state.
     on_lost : {"fail", "rerun"}
         What the server does with a run whose agent vanished.
 
@@ -54,6 +60,7 @@ class FlowGraph:
         reference_tasks: Iterable[Task] | None = None,
         state_handlers: Iterable[Callable[..., Any]] = (),
         on_failure: Callable[..., Any] | None = None,
+        terminal_state_handler: Callable[..., Any] | None = None,
         on_lost: str = "fail",
         result: Any = None,
     ) -> None:
@@ -70,6 +77,7 @@ class FlowGraph:
         self.storage = storage
         self.result = result
         self.on_lost = on_lost
+        self.terminal_state_handler = terminal_state_handler
         self.project: str | None = None
         self.labels: tuple[str, ...] = ()
         self.declared: Any = None
@@ -83,7 +91,7 @@ class FlowGraph:
         self._from: dict[Task, list[Edge]] = {}
         self._keyed: dict[tuple[Task, str], None] = {}  # a set would be pickled in an order of its own
         self._reference: tuple[Task, ...] | None = None
-        self._tokens: list[Token[FlowGraph | None]] = []
+        self._tokens: list[Token[Any]] = []
         self.state_handlers = [*state_handlers]
         if on_failure is not None:
             self.state_handlers.append(_on_failure(on_failure))
@@ -160,8 +168,6 @@ class FlowGraph:
         return self._add_edge(edge)
 
     def _add_edge(self, edge: Edge) -> Edge:
-        from jupyter_flows.core.parameter import Parameter
-
         self.add_task(edge.upstream_task)
         self.add_task(edge.downstream_task)
         if isinstance(edge.downstream_task, Parameter):
@@ -180,7 +186,7 @@ class FlowGraph:
 
     def chain(self, *tasks: Task) -> list[Edge]:
         """Make each task wait for the one before it."""
-        return [self.add_edge(before, after) for before, after in zip(tasks, tasks[1:], strict=False)]
+        return [self.add_edge(before, after) for before, after in pairwise(tasks)]
 
     def set_dependencies(
         self,
@@ -191,8 +197,6 @@ class FlowGraph:
         keyword_tasks: dict[str, Any] | None = None,
     ) -> None:
         """Set several dependencies of *task*; plain values become constants, collections become tasks."""
-        from jupyter_flows.core.operators import holds_task
-
         self.add_task(task)
         for upstream in upstream_tasks or ():
             self.add_edge(self._as_task(upstream), task)
@@ -205,8 +209,6 @@ class FlowGraph:
                 self.constants.setdefault(task, {})[key] = value
 
     def _as_task(self, value: Any) -> Task:
-        from jupyter_flows.core.operators import Constant, collection, holds_task
-
         if isinstance(value, Task):
             return value
         if holds_task(value):
@@ -248,8 +250,8 @@ class FlowGraph:
         return [task for task in self.slugs if not self._to[task]]
 
     def terminal_tasks(self) -> list[Task]:
-        """The tasks that none waits for."""
-        return [task for task in self.slugs if not self._from[task]]
+        """The tasks that none needs; one that merely has to come later (kind ``order``) does not count."""
+        return [task for task in self.slugs if all(edge.kind == "order" for edge in self._from[task])]
 
     def reference_tasks(self) -> list[Task]:
         """The tasks that decide the flow's final state; default: the terminal ones."""
@@ -271,8 +273,6 @@ class FlowGraph:
 
     def parameters(self) -> list[Any]:
         """The flow's :class:`~jupyter_flows.core.parameter.Parameter` tasks."""
-        from jupyter_flows.core.parameter import Parameter
-
         return [task for task in self.slugs if isinstance(task, Parameter)]
 
     def get_tasks(
@@ -302,14 +302,16 @@ class FlowGraph:
         """
         known = {task.name: task.required for task in self.parameters()}
         known.update({spec.name: spec.required for spec in self.parameter_specs})
-        there_are = f"it has {', '.join(known)}" if known else "it has none"
         for name in values:
             if name not in known:
-                msg = f"flow {self.name!r} has no parameter {name!r}; {there_are}"
+                near = get_close_matches(str(name), known, n=1)
+                there_are = f"it has {', '.join(known)}" if known else "it has none"
+                hint = f"did you mean {near[0]!r}?" if near else there_are
+                msg = f"flow {self.name!r} has no parameter {name!r}; {hint}"
                 raise InvalidParameters(msg)
         for name, required in known.items():
             if required and name not in values:
-                msg = f"flow {self.name!r} needs a value for its parameter {name!r}"
+                msg = f"flow {self.name!r} needs a value for its parameter {name!r}, which has no default"
                 raise InvalidParameters(msg)
 
     # -- order and checks ----------------------------------------------------------------------------------
@@ -322,6 +324,8 @@ class FlowGraph:
         FlowCycle : the edges go round in a circle; its tasks are named.
         """
         place = {task: index for index, task in enumerate(self.slugs)}
+        if all(place[edge.upstream_task] < place[edge.downstream_task] for edge in self._edges):
+            return list(self.slugs)  # tasks that are called in a "with" block always stand like this
         open_edges = {task: len(edges) for task, edges in self._to.items()}
         ready = [place[task] for task, count in open_edges.items() if count == 0]
         heapq.heapify(ready)
@@ -364,21 +368,26 @@ class FlowGraph:
                 continue
             parameters = edge.downstream_task.signature.parameters
             if edge.key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-                msg = f"task {edge.downstream_task.name!r} takes no argument {edge.key!r}; it takes {', '.join(parameters)}"
+                takes = ", ".join(parameters) or "none"
+                msg = f"task {edge.downstream_task.name!r} takes no argument {edge.key!r}; it takes {takes}"
                 raise InvalidFlow(msg)
 
     def copy(self) -> Self:
         """Return a flow with the same tasks and edges, to which others can be added."""
         made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        for name in ("constants", "slugs", "_taken", "_numbers", "_keyed"):
-            setattr(made, name, getattr(self, name).copy())
-        made.constants = {task: dict(values) for task, values in self.constants.items()}
-        made._edges = list(self._edges)
-        made._to = {task: list(edges) for task, edges in self._to.items()}
-        made._from = {task: list(edges) for task, edges in self._from.items()}
-        made._tokens = []
-        made.state_handlers = list(self.state_handlers)
+        made.__dict__.update(
+            self.__dict__,
+            constants={task: dict(values) for task, values in self.constants.items()},
+            slugs=dict(self.slugs),
+            state_handlers=list(self.state_handlers),
+            _edges=list(self._edges),
+            _from={task: list(edges) for task, edges in self._from.items()},
+            _keyed=dict(self._keyed),
+            _numbers=dict(self._numbers),
+            _taken=dict(self._taken),
+            _to={task: list(edges) for task, edges in self._to.items()},
+            _tokens=[],
+        )
         return made
 
     def update(self, other: FlowGraph) -> None:

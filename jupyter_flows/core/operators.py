@@ -118,18 +118,20 @@ _operators.update(
 )  # fmt: skip
 
 
+_COLLECTIONS: dict[type, type[Task]] = {list: List, tuple: Tuple, set: Set}
+
+
 def holds_task(value: Any) -> bool:
     """Whether *value* is a task, or a collection with one inside."""
     if isinstance(value, Task):
         return True
-    if isinstance(value, dict):
+    if type(value) is dict:
         return any(holds_task(item) for item in value.values())
-    return type(value) in {list, tuple, set} and any(holds_task(item) for item in value)
+    return type(value) in _COLLECTIONS and any(holds_task(item) for item in value)
 
 
 def collection(value: Any) -> tuple[Task, dict[str, Any]]:
     """Return the task that makes a collection of tasks, and its arguments."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         return Dict(tuple(value)), {f"item_{place}": item for place, item in enumerate(value.values())}
-    kind = {list: List, tuple: Tuple, set: Set}[type(value)]
-    return kind(), {f"item_{place}": item for place, item in enumerate(value)}
+    return _COLLECTIONS[type(value)](), {f"item_{place}": item for place, item in enumerate(value)}

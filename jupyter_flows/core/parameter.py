@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_flows.core.context import context
-from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.signals import FAIL
 from jupyter_flows.core.task import Task
 
@@ -46,7 +45,7 @@ class Parameter(Task):
             raise FAIL(msg)
         return self.default
 
-    def __call__(self, *args: Any, flow: FlowGraph | None = None, **kwargs: Any) -> Parameter:
+    def __call__(self, *args: Any, flow: Any = None, **kwargs: Any) -> Parameter:
         """Put this parameter (not a copy) into the flow; return it."""
         del args, kwargs
         self._flow(flow).add_task(self)

@@ -18,16 +18,11 @@ from jupyter_flows.schema.refs import Fingerprint, RunConfigRef, ScheduleRef, St
 from jupyter_flows.schema.runs import StateRecord
 
 PARAMETER_LIMIT_BYTES = 2048
-MESSAGE_LIMIT = 1000
 
 
 def to_state_record(state: states.State) -> StateRecord:
     """Return the record of a state: its name, message and time, never its result."""
-    return StateRecord(
-        type=type(state).__name__,  # type: ignore[arg-type]
-        message=(state.message or "")[:MESSAGE_LIMIT],
-        at=state.at,
-    )
+    return state.to_record()
 
 
 def from_state_record(record: StateRecord) -> states.State:
@@ -57,7 +52,7 @@ def to_flow_spec(
     return FlowSpec(
         name=graph.name,
         project=project,
-        parameters=tuple([*specs, *graph.parameter_specs]),
+        parameters=(*specs, *graph.parameter_specs),
         tasks=tuple(task_spec(graph, task) for task in graph.tasks),
         edges=tuple(edge_spec(graph, edge) for edge in graph.edges),
         reference_tasks=tuple(graph.slugs[task] for task in graph.reference_tasks())
@@ -78,7 +73,9 @@ def task_spec(graph: FlowGraph, task: Task) -> TaskSpec:
     return TaskSpec(
         slug=graph.slugs[task],
         name=task.name,
-        type=type(task).__name__,
+        type="Parameter"
+        if isinstance(task, Parameter)
+        else f"{type(task).__module__}.{type(task).__qualname__}"[-200:],
         role=task.role,  # type: ignore[arg-type]
         cell_id=getattr(task, "cell_id", None),
         tags=tuple(sorted(task.tags)),

@@ -1,27 +1,51 @@
-"""Exceptions that a task raises to set its own state (Prefect 1's signals). Pure."""
+"""Exceptions that a task raises to set its own state (Prefect 1's signals). Pure.
+
+They are not ``Exception``s, so that ``except Exception`` in a task's body does not swallow them.
+A signal without a ``result`` leaves the state without one (for FAIL: the signal itself), so that a
+downstream never computes with a signal by accident.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from jupyter_flows.core import state as states
 
 
-class PrefectStateSignal(Exception):
-    """Base of the signals; ``state`` is what the task will be in."""
+class PrefectStateSignal(BaseException):
+    """Base of the signals; ``state`` is what the task will be in.
 
-    kind: type[states.State] = states.State
+    Parameters
+    ----------
+    message : str, optional
+        The state's message. It is sent to the server as you wrote it.
+    result : any
+        The state's result.
+    kwargs : any
+        Of the state's class.
+    """
+
+    kind: ClassVar[type[states.State]] = states.State
 
     def __init__(self, message: str | None = None, result: Any = None, **kwargs: Any) -> None:
         super().__init__(message)
-        self.state = self.kind(message or None, result, **kwargs)
+        self.state = self.kind(None if message is None else str(message), result, **kwargs)
 
 
 class FAIL(PrefectStateSignal):
-    """The task failed."""
+    """The task failed; it is retried if it has retries left.
+
+    Examples
+    --------
+    >>> FAIL("no rows").state
+    <Failed: 'no rows'>
+    """
 
     kind = states.Failed
+
+    def __init__(self, message: str | None = None, result: Any = None, **kwargs: Any) -> None:
+        super().__init__(message, self if result is None else result, **kwargs)
 
 
 class TRIGGERFAIL(FAIL):
@@ -57,3 +81,29 @@ class RETRY(PrefectStateSignal):
         self, message: str | None = None, result: Any = None, *, start_time: datetime | None = None
     ) -> None:
         super().__init__(message, result, start_time=start_time)
+
+
+class PAUSE(PrefectStateSignal):
+    """Wait for a person, or until ``start_time``; then the task runs from its beginning."""
+
+    kind = states.Paused
+
+    def __init__(
+        self, message: str | None = None, result: Any = None, *, start_time: datetime | None = None
+    ) -> None:
+        super().__init__(message, result, start_time=start_time)
+
+
+def signal_from_state(state: states.State) -> PrefectStateSignal:
+    """Return a signal that leaves the task that raises it in a state like *state*.
+
+    Raises
+    ------
+    ValueError : no signal stands for such a state.
+    """
+    for kind in type(state).__mro__:
+        for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL, SUCCESS, SKIP, RETRY, PAUSE):
+            if signal.kind is kind:
+                return signal(state.message, result=state.result)
+    msg = f"no signal stands for a state {type(state).__name__}"
+    raise ValueError(msg)

@@ -6,10 +6,13 @@ no field for one. Source of names and classes: Prefect 1's states.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from jupyter_flows.schema.base import utc_now
+from jupyter_flows.schema.runs import StateRecord
+
+MESSAGE_LIMIT = 1000
 
 
 class State:
@@ -41,13 +44,16 @@ class State:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.message!r}>"
 
-    def __eq__(self, other: object) -> bool:
-        """Same kind and same result; messages and times may differ (Prefect 1's rule)."""
-        if type(other) is not type(self) or not isinstance(other, State):
-            return NotImplemented if not isinstance(other, State) else False
-        return bool(self.result == other.result)
+    # Equality is identity: results are users' data, and comparing a table with == gives a table.
 
-    __hash__ = object.__hash__
+    def to_record(self) -> StateRecord:
+        """Return what may leave this process: name, message and time, never the result."""
+        known = next(kind.__name__ for kind in type(self).__mro__ if kind.__name__ in STATES)
+        return StateRecord(
+            type=known,  # type: ignore[arg-type]
+            message=(self.message or "")[:MESSAGE_LIMIT],
+            at=self.at,
+        )
 
     def is_pending(self) -> bool:
         """Not begun."""
@@ -122,11 +128,11 @@ class Scheduled(Pending):
         at: datetime | None = None,
     ) -> None:
         super().__init__(message, result, at=at)
-        self.start_time = start_time or self.at
+        self.start_time: datetime | None = start_time or self.at
 
 
 class Paused(Scheduled):
-    """Waits for a person (or until ``start_time``)."""
+    """Waits for a person (``start_time`` is None), or until ``start_time``."""
 
     __slots__ = ()
 
@@ -139,12 +145,11 @@ class Paused(Scheduled):
         at: datetime | None = None,
     ) -> None:
         super().__init__(message, result, start_time=start_time, at=at)
-        if start_time is None:
-            self.start_time = self.at + timedelta(days=3650)
+        self.start_time = start_time
 
 
 class Resume(Scheduled):
-    """A paused run that goes on."""
+    """A paused task that a person lets run: ``flow.run(task_states={task: Resume()})``."""
 
     __slots__ = ()
 

@@ -6,20 +6,17 @@ constants stay on the flow; operators on tasks make tasks.
 
 from __future__ import annotations
 
-import copy as copying
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+from typing import Any, ClassVar, NamedTuple, get_args, get_origin, get_type_hints, overload
 
-from jupyter_flows.core.current import current_flow
+from jupyter_flows.core.current import current_flow, current_tags
 from jupyter_flows.core.triggers import Trigger, all_successful
 from jupyter_flows.errors import InvalidTask
 
-if TYPE_CHECKING:
-    from jupyter_flows.core.graph import FlowGraph
-
 RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "task_args", "flow", "mapped"})
+LONGEST_NAME = 200
 
 
 class _SortedSet(NamedTuple):
@@ -41,6 +38,8 @@ class Task:
     max_retries : int
         How often it is tried again after a failure; needs ``retry_delay``.
     retry_delay : timedelta or seconds, optional
+    retry_on : exception class or tuple of them, optional
+        Only failures by these are tried again; default: all.
     timeout : timedelta or seconds, optional
         Longest time of one attempt.
     trigger : callable
@@ -50,7 +49,7 @@ class Task:
     log_stdout : bool
         Whether what it prints goes to the log too.
     nout : int, optional
-        Number of results, so that they can be unpacked.
+        Number of results, so that they can be unpacked; default: as a return annotation ``tuple[A, B]`` says.
     state_handlers : iterable of callable
         Each ``(task, old, new) -> state or None`` at every change of state.
     on_failure : callable, optional
@@ -81,6 +80,7 @@ class Task:
         tags: Iterable[str] = (),
         max_retries: int = 0,
         retry_delay: timedelta | float | None = None,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
         timeout: timedelta | float | None = None,
         trigger: Trigger | None = None,
         skip_on_upstream_skip: bool = True,
@@ -90,27 +90,38 @@ class Task:
         on_failure: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name or type(self).__name__
+        if not isinstance(self.name, str) or len(self.name) > LONGEST_NAME:
+            msg = f"a task's name is a text of at most {LONGEST_NAME} characters, not {str(self.name)[:40]!r}"
+            raise InvalidTask(msg)
         self.slug = slug
         if isinstance(tags, str):
             msg = f"task {self.name!r}: tags is the text {tags!r}; give a list of words"
             raise InvalidTask(msg)
-        self.tags = frozenset(tags)
+        self.tags = frozenset(tags) | current_tags.get()
         self.retry_delay = _delay(retry_delay, self.name, "retry_delay")
         self.max_retries = max_retries
+        self.retry_on = _exceptions(retry_on, self.name)
         self.timeout = _delay(timeout, self.name, "timeout")
+        if self.timeout is not None and not self.timeout:
+            msg = f"task {self.name!r}: timeout is 0; give more than that, or none"
+            raise InvalidTask(msg)
         if max_retries < 0:
             msg = f"task {self.name!r}: max_retries is {max_retries}; it cannot be negative"
             raise InvalidTask(msg)
         if max_retries > 0 and self.retry_delay is None:
             msg = f"task {self.name!r}: max_retries={max_retries} needs a retry_delay"
             raise InvalidTask(msg)
-        if max_retries == 0 and self.retry_delay is not None:
-            msg = f"task {self.name!r}: retry_delay without max_retries does nothing; give max_retries"
+        if max_retries == 0 and (self.retry_delay is not None or self.retry_on):
+            what = "retry_on" if self.retry_delay is None else "retry_delay"
+            msg = f"task {self.name!r}: {what} without max_retries does nothing; give max_retries"
+            raise InvalidTask(msg)
+        if trigger is not None and not callable(trigger):
+            msg = f"task {self.name!r}: trigger is {trigger!r}; give a function of jupyter_flows.triggers"
             raise InvalidTask(msg)
         self.trigger: Trigger = trigger or all_successful
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
-        self.nout = nout
+        self.nout = _results(self.run) if nout is None else nout
         self.state_handlers = [*state_handlers]
         if on_failure is not None:
             self.state_handlers.append(_on_failure(on_failure))
@@ -137,8 +148,11 @@ class Task:
             if parameter.kind is parameter.VAR_POSITIONAL:
                 msg = f"task {self.name!r}: run may not take *{parameter.name}; arguments become named edges"
                 raise InvalidTask(msg)
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                msg = f"task {self.name!r}: {parameter.name!r} of run is positional only; arguments are named"
+                raise InvalidTask(msg)
             if parameter.name in RESERVED_ARGUMENTS:
-                msg = f"task {self.name!r}: run may not have an argument called {parameter.name!r}; it is reserved"
+                msg = f"task {self.name!r}: run may not take {parameter.name!r}; that name is reserved"
                 raise InvalidTask(msg)
 
     def __repr__(self) -> str:
@@ -159,10 +173,12 @@ class Task:
 
     def copy(self, **task_args: Any) -> Task:
         """Return a copy with *task_args* set on it."""
-        made = copying.copy(self)
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.state_handlers = list(self.state_handlers)
         if made.slug is not None:
             made.slug = f"{made.slug}-copy"
-        made.tags = frozenset(self.tags)
+        made.tags = self.tags | current_tags.get()
         for attribute, value in task_args.items():
             if not hasattr(made, attribute):
                 msg = f"task {self.name!r} has no attribute {attribute!r} to set by task_args"
@@ -175,7 +191,7 @@ class Task:
         *args: Any,
         upstream_tasks: Iterable[Any] | None = None,
         task_args: dict[str, Any] | None = None,
-        flow: FlowGraph | None = None,
+        flow: Any = None,
         **kwargs: Any,
     ) -> Task:
         """Put a copy of this task, bound to the arguments, into the flow of the ``with`` block."""
@@ -187,7 +203,7 @@ class Task:
         self,
         *args: Any,
         upstream_tasks: Iterable[Any] | None = None,
-        flow: FlowGraph | None = None,
+        flow: Any = None,
         **kwargs: Any,
     ) -> Task:
         """Bind the arguments on this very task and put it into the flow; return it."""
@@ -204,8 +220,8 @@ class Task:
         flow.set_dependencies(self, upstream_tasks=upstream_tasks, keyword_tasks=arguments)
         return self
 
-    def _flow(self, flow: FlowGraph | None) -> FlowGraph:
-        found = flow or current_flow.get()
+    def _flow(self, flow: Any) -> Any:
+        found = current_flow.get() if flow is None else flow
         if found is None:
             msg = (
                 f"task {self.name!r} was called outside a flow; use it inside 'with Flow(...)', "
@@ -214,7 +230,7 @@ class Task:
             raise InvalidTask(msg)
         return found
 
-    def set_upstream(self, other: Any, key: str | None = None, *, flow: FlowGraph | None = None) -> Task:
+    def set_upstream(self, other: Any, key: str | None = None, *, flow: Any = None) -> Task:
         """Make this task wait for *other* (its result becomes argument *key*); return this task."""
         flow = self._flow(flow)
         if key is None:
@@ -223,14 +239,14 @@ class Task:
             flow.set_dependencies(self, keyword_tasks={key: other})
         return self
 
-    def set_downstream(self, other: Task, key: str | None = None, *, flow: FlowGraph | None = None) -> Task:
+    def set_downstream(self, other: Task, key: str | None = None, *, flow: Any = None) -> Task:
         """Make *other* wait for this task; return this task."""
         other.set_upstream(self, key, flow=flow)
         return self
 
     def set_dependencies(
         self,
-        flow: FlowGraph | None = None,
+        flow: Any = None,
         *,
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Task] | None = None,
@@ -251,6 +267,11 @@ class Task:
 
     # -- operators --------------------------------------------------------------------------------
 
+    def __bool__(self) -> bool:
+        # Silently true, it would make "if task:" take the branch in every run.
+        msg = f"task {self.name!r} has no value while the flow is built; decide inside a task"
+        raise InvalidTask(msg)
+
     def __iter__(self) -> Iterator[Task]:
         if self.nout is None:
             msg = f"task {self.name!r} cannot be unpacked; give it nout=N, the number of its results"
@@ -270,8 +291,10 @@ class Task:
         return operators()[name]().bind(left, right)
 
     def __getitem__(self, key: Any) -> Task:
-        made = operators()["GetItem"](name=f"{self.name}[{key}]" if isinstance(key, int | str) else "GetItem")
-        return made.bind(self, key)
+        # The key is not part of the name: names go to the server, constants do not.
+        return operators()["GetItem"](
+            name=f"{self.name}[{key}]" if type(key) is int else f"{self.name}[...]"
+        ).bind(self, key)
 
     def is_equal(self, other: Any) -> Task:
         """Return a task that is ``self == other``."""
@@ -302,8 +325,14 @@ def _arithmetic(name: str, *, reflected: bool) -> Callable[[Task, Any], Task]:
 
 
 for _dunder, _name in {
-    "add": "Add", "sub": "Sub", "mul": "Mul", "truediv": "Div", "floordiv": "FloorDiv", "mod": "Mod", "pow": "Pow",
-}.items():  # fmt: skip
+    "add": "Add",
+    "sub": "Sub",
+    "mul": "Mul",
+    "truediv": "Div",
+    "floordiv": "FloorDiv",
+    "mod": "Mod",
+    "pow": "Pow",
+}.items():
     setattr(Task, f"__{_dunder}__", _arithmetic(_name, reflected=False))
     setattr(Task, f"__r{_dunder}__", _arithmetic(_name, reflected=True))
 for _dunder, _name in {
@@ -320,7 +349,8 @@ class FunctionTask(Task):
         if not callable(fn):
             msg = f"@task was put on {fn!r}, which is not a function"
             raise InvalidTask(msg)
-        options.setdefault("name", getattr(fn, "__name__", type(fn).__name__))
+        if options.get("name") is None:
+            options["name"] = getattr(fn, "__name__", type(fn).__name__)
         self.run = fn  # type: ignore[method-assign]
         self.__doc__ = fn.__doc__
         try:
@@ -369,12 +399,37 @@ def operators() -> dict[str, type[Task]]:
 
 
 def _delay(value: timedelta | float | None, name: str, what: str) -> timedelta | None:
-    if value is None or isinstance(value, timedelta):
+    if value is None or (isinstance(value, timedelta) and value >= timedelta(0)):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return timedelta(seconds=value)
     msg = f"task {name!r}: {what} is {value!r}; give a timedelta or seconds"
     raise InvalidTask(msg)
+
+
+def _exceptions(value: Any, name: str) -> tuple[type[BaseException], ...]:
+    if value is None:
+        return ()
+    kinds = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            msg = f"task {name!r}: retry_on has {kind!r}; give classes of exceptions, such as OSError"
+            raise InvalidTask(msg)
+    return kinds
+
+
+def _results(run: Callable[..., Any]) -> int | None:
+    """Return how many results a function says that it returns: ``-> tuple[A, B]`` is two."""
+    if "return" not in getattr(run, "__annotations__", ()):
+        return None
+    try:
+        hint = get_type_hints(run).get("return")
+    except Exception:  # noqa: BLE001 - an annotation may name what cannot be looked up; it is a hint only
+        return None
+    kinds = get_args(hint)
+    if get_origin(hint) is not tuple or not kinds or kinds[-1] is Ellipsis:
+        return None
+    return len(kinds)
 
 
 def _on_failure(handler: Callable[..., Any]) -> Callable[..., None]:

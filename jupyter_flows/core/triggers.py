@@ -1,64 +1,124 @@
 """Rules that look at the states of a task's upstreams and let it run, or not (Prefect 1's triggers). Pure.
 
-A trigger is called with the states of the upstream tasks, each by its edges, and returns True or
-raises :class:`~jupyter_flows.core.signals.TRIGGERFAIL` with its sentence.
+A trigger is called with ``{edge: state}`` when all upstreams have ended, and returns True or raises a
+signal. Skipped counts as successful, TriggerFailed as failed. A task without upstreams may always run,
+except under ``not_all_skipped`` and ``manual_only``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from jupyter_flows.core.signals import TRIGGERFAIL
+from jupyter_flows.core.signals import PAUSE, SKIP, TRIGGERFAIL
 from jupyter_flows.core.state import State
 
-Trigger = Callable[[Collection[State]], bool]
+Trigger = Callable[[Mapping[Any, State]], bool]
 
 
-def all_finished(upstream_states: Collection[State]) -> bool:
-    """Run when every upstream has ended, well or not."""
-    if not all(state.is_finished() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "all_finished" but some of the upstream tasks were not finished.')
+def _require(trigger: str, upstream_states: Mapping[Any, State], is_right: Callable[[State], bool]) -> bool:
+    """Let the task run if every state is right; else say which is not."""
+    wrong = [(edge, state) for edge, state in upstream_states.items() if not is_right(state)]
+    if wrong:
+        raise TRIGGERFAIL(f"trigger {trigger}: {_tell(wrong)}")
     return True
+
+
+def _tell(found: list[tuple[Any, State]]) -> str:
+    edge, state = found[0]
+    name = getattr(getattr(edge, "upstream_task", None), "name", edge)
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"upstream task {name} ended {type(state).__name__}{more}"
+
+
+def all_finished(upstream_states: Mapping[Any, State]) -> bool:
+    """Run when every upstream has ended, well or not."""
+    return _require("all_finished", upstream_states, State.is_finished)
 
 
 always_run = all_finished
 
 
-def all_successful(upstream_states: Collection[State]) -> bool:
+def all_successful(upstream_states: Mapping[Any, State]) -> bool:
     """Run when every upstream succeeded (skipped ones count); the default."""
-    if not all(state.is_successful() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "all_successful" but some of the upstream tasks failed.')
-    return True
+    return _require("all_successful", upstream_states, State.is_successful)
 
 
-def all_failed(upstream_states: Collection[State]) -> bool:
+def all_failed(upstream_states: Mapping[Any, State]) -> bool:
     """Run when every upstream failed."""
-    if not all(state.is_failed() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "all_failed" but some of the upstream tasks succeeded.')
-    return True
+    return _require("all_failed", upstream_states, State.is_failed)
 
 
-def any_successful(upstream_states: Collection[State]) -> bool:
+def any_successful(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream succeeded."""
-    if upstream_states and not any(state.is_successful() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "any_successful" but none of the upstream tasks succeeded.')
+    if upstream_states and not any(state.is_successful() for state in upstream_states.values()):
+        raise TRIGGERFAIL("trigger any_successful: no upstream task succeeded")
     return True
 
 
-def any_failed(upstream_states: Collection[State]) -> bool:
+def any_failed(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream failed."""
-    if upstream_states and not any(state.is_failed() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "any_failed" but none of the upstream tasks failed.')
+    if upstream_states and not any(state.is_failed() for state in upstream_states.values()):
+        raise TRIGGERFAIL("trigger any_failed: no upstream task failed")
     return True
 
 
-def not_all_skipped(upstream_states: Collection[State]) -> bool:
-    """Run when every upstream succeeded and not all of them were skipped."""
-    if upstream_states and all(state.is_skipped() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "not_all_skipped" but all of the upstream tasks were skipped.')
-    if not all(state.is_successful() for state in upstream_states):
-        raise TRIGGERFAIL('Trigger was "not_all_skipped" but some of the upstream tasks failed.')
-    return True
+def not_all_skipped(upstream_states: Mapping[Any, State]) -> bool:
+    """Run when every upstream succeeded and not all of them were skipped; skip when all were."""
+    if all(state.is_skipped() for state in upstream_states.values()):
+        raise SKIP("trigger not_all_skipped: all upstream tasks were skipped")
+    return _require("not_all_skipped", upstream_states, State.is_successful)
+
+
+def manual_only(upstream_states: Mapping[Any, State]) -> bool:
+    """Never run by itself: wait, Paused, until the run is resumed with ``task_states={task: Resume()}``."""
+    del upstream_states
+    raise PAUSE("waits for a person's approval")
+
+
+def some_failed(at_least: float | None = None, at_most: float | None = None) -> Trigger:
+    """Return a trigger: run when the number of failed upstreams is within bounds.
+
+    Parameters
+    ----------
+    at_least, at_most : number, optional
+        Counts; a number below 1 is a share of the upstreams.
+    """
+
+    def some_failed(upstream_states: Mapping[Any, State]) -> bool:
+        count = sum(state.is_failed() for state in upstream_states.values())
+        return _within("some_failed", count, len(upstream_states), at_least, at_most)
+
+    return some_failed
+
+
+def some_successful(at_least: float | None = None, at_most: float | None = None) -> Trigger:
+    """Return a trigger: run when the number of successful upstreams is within bounds.
+
+    Parameters
+    ----------
+    at_least, at_most : number, optional
+        Counts; a number below 1 is a share of the upstreams.
+    """
+
+    def some_successful(upstream_states: Mapping[Any, State]) -> bool:
+        count = sum(state.is_successful() for state in upstream_states.values())
+        return _within("some_successful", count, len(upstream_states), at_least, at_most)
+
+    return some_successful
+
+
+def _within(trigger: str, count: int, total: int, at_least: float | None, at_most: float | None) -> bool:
+    if not total:
+        return True
+    low = 0.0 if at_least is None else at_least * total if at_least < 1 else at_least
+    high = float(total) if at_most is None else at_most * total if at_most < 1 else at_most
+    if low <= count <= high:
+        return True
+    what = "failed" if trigger == "some_failed" else "succeeded"
+    raise TRIGGERFAIL(
+        f"trigger {trigger}: {count} of {total} upstream tasks {what}, wanted {low:g} to {high:g}"
+    )
 
 
 BY_NAME: dict[str, Trigger] = {
@@ -69,5 +129,6 @@ BY_NAME: dict[str, Trigger] = {
     "all_finished": all_finished,
     "always_run": always_run,
     "not_all_skipped": not_all_skipped,
+    "manual_only": manual_only,
 }
 """The triggers by name, as ``%%task --trigger NAME`` takes them."""

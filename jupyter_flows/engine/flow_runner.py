@@ -1,6 +1,7 @@
 """Drives the plan of a run with an executor: calls what it says, tells it what came of it.
 
 Knows nothing of where the flow came from, how bodies are called, or who listens: those are its ports.
+State handlers and reports are called here, in the one thread that drives; only bodies run elsewhere.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import heapq
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,19 +18,21 @@ from uuid import uuid4
 from jupyter_flows.core import context as contexts
 from jupyter_flows.core import state as states
 from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine.backend import Backend, FunctionBackend
 from jupyter_flows.engine.clock import Clock, SystemClock
 from jupyter_flows.engine.namespace import NamespaceBackend
-from jupyter_flows.engine.plan import Instruction, Plan, Settle, StartTask, WakeAt
-from jupyter_flows.engine.reporter import LogBridge, NullReporter, Reporter
+from jupyter_flows.engine.plan import Instruction, Plan, Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.reporter import NullReporter, Reporter, SafeReporter
+from jupyter_flows.engine.run_log import flow_logger, heard
+from jupyter_flows.engine.stdout import routed
 from jupyter_flows.engine.task_runner import attempt
-from jupyter_flows.executors.base import Executor
+from jupyter_flows.errors import InvalidFlow
+from jupyter_flows.executors.base import Calls, Executor
 from jupyter_flows.executors.local import LocalExecutor
 from jupyter_flows.notebook.cell_task import CellTask
-
-FLOW_LOGGER = "jupyter_flows.flow"
 
 
 class DefaultBackend:
@@ -45,6 +49,15 @@ class DefaultBackend:
         backend = self._cells if isinstance(task, CellTask) else self._functions
         return backend.call(task, inputs, context, timeout_s)
 
+    def restore(self, task: Task, result: Any) -> None:
+        """Let cells see what a cell made that need not run."""
+        if isinstance(task, CellTask):
+            self._cells.restore(task, result)
+
+    def close(self) -> None:
+        """Let go of what cells needed."""
+        self._cells.close()
+
 
 class FlowRunner:
     """Runs a graph once.
@@ -57,7 +70,7 @@ class FlowRunner:
     backend : Backend, optional
         Default: functions are called, cells run in one namespace of this process.
     reporter : Reporter, optional
-        Who hears of states and log lines.
+        Who hears of states and log lines; one that fails never breaks the run.
     clock : Clock, optional
 
     Examples
@@ -81,8 +94,8 @@ class FlowRunner:
         self._graph = graph
         self._executor: Executor = executor or graph.executor or LocalExecutor()
         self._backend = backend
-        self._reporter: Reporter = reporter or NullReporter()
-        self._listened = reporter is not None
+        is_heard = reporter is not None and type(reporter) is not NullReporter
+        self._reporter = SafeReporter(reporter) if reporter is not None and is_heard else None
         self._clock: Clock = clock or SystemClock()
 
     def run(
@@ -90,7 +103,7 @@ class FlowRunner:
         parameters: Mapping[str, Any] | None = None,
         *,
         context: Mapping[str, Any] | None = None,
-        task_states: Mapping[Task, State] | None = None,
+        task_states: Mapping[Task | str, State] | None = None,
         reraise: bool = False,
     ) -> State:
         """Run the graph; return the flow's final state, whose ``result`` is ``{task: state}``.
@@ -101,80 +114,121 @@ class FlowRunner:
         context : mapping, optional
             Keys laid over the run's context.
         task_states : mapping, optional
-            Finished states of tasks that need not run.
+            States that tasks, or slugs of tasks, begin with: finished ones need not run.
         reraise : bool
             Whether an interrupt, after everything was cancelled, is raised again.
 
         Raises
         ------
-        InvalidParameters, FlowCycle : nothing ran.
+        InvalidParameters, InvalidFlow, FlowCycle : nothing ran.
         """
+        graph = self._graph
         values = dict(parameters or {})
-        self._graph.check_parameters(values)
-        run = _Run(
-            Plan(self._graph, task_states=task_states),
-            executor=self._executor,
-            backend=self._backend or DefaultBackend(values),
-            reporter=self._reporter,
-            clock=self._clock,
-            context=self._context(values, context or {}),
-        )
-        state: State = self._flow_state(states.Pending("Not begun."), states.Running("Running flow."))
+        graph.check_parameters(values)
+        graph.validate()
+        given = self._given(task_states or {})
+        plan = Plan(graph, task_states=given)
+        logger = flow_logger(graph.name)
+        base = self._context(values, context or {}, logger)
         interrupted = False
-        with self._logs():
-            self._executor.start()
-            try:
-                run.go()
-            except KeyboardInterrupt:
-                interrupted = True
-                run.cancel()
-            finally:
-                self._executor.shutdown()
-            final = self._flow_state(state, run.plan.final_state())
+        with contextlib.ExitStack() as stack:
+            backend = self._backend or self._default_backend(values, stack)
+            restore = getattr(backend, "restore", None)
+            for task in plan.tasks if given and restore is not None else ():
+                if task in given and given[task].is_successful():
+                    restore(task, given[task].result)
+            stack.enter_context(heard(logger, self._reporter, base["flow_run_id"]))
+            if any(task.log_stdout for task in plan.tasks):
+                stack.enter_context(routed())
+            state = self._flow_state(states.Pending("not begun"), states.Running("Running flow."), base)
+            if state.is_running():
+                calls = self._executor.open()
+                stack.callback(calls.close)
+                run = _Run(
+                    plan, calls=calls, backend=backend, reporter=self._reporter, clock=self._clock, base=base
+                )
+                try:
+                    run.go()
+                except KeyboardInterrupt:
+                    interrupted = True
+                    run.cancel()
+                final = self._end(state, plan, base)
+            else:
+                # A state handler of the flow ended the run before it began.
+                final = state
+                if final.result is None:
+                    final.result = dict(zip(plan.tasks, plan.states, strict=True))
         if interrupted and reraise:
             raise KeyboardInterrupt
         return final
 
-    def _flow_state(self, old: State, new: State) -> State:
+    def _given(self, task_states: Mapping[Task | str, State]) -> dict[Task, State]:
+        by_slug: dict[Task | str, Task] = {slug: task for task, slug in self._graph.slugs.items()}
+        found = {}
+        for key, state in task_states.items():
+            task = by_slug.get(key) if isinstance(key, str) else key
+            if task is None or task not in self._graph:
+                name = getattr(key, "name", key)
+                msg = f"flow {self._graph.name!r}: task_states names {name!r}, which is not in it"
+                raise InvalidFlow(msg)
+            found[task] = state
+        return found
+
+    def _default_backend(self, values: Mapping[str, Any], stack: contextlib.ExitStack) -> Backend:
+        if not any(isinstance(task, CellTask) for task in self._graph.slugs):
+            return FunctionBackend()
+        backend = DefaultBackend(values)
+        stack.callback(backend.close)
+        return backend
+
+    def _end(self, state: State, plan: Plan, base: Mapping[str, Any]) -> State:
+        """Return the flow's final state, after its terminal state handler and its state handlers."""
+        final = plan.final_state()
+        by_task = final.result
+        handler = self._graph.terminal_state_handler
+        if handler is not None:
+            reference = [by_task[task] for task in self._graph.reference_tasks()]
+            ask: Callable[..., Any] = handler
+            whose = f"flow {self._graph.name}"
+            final = _asked(lambda new: ask(self._graph, new, reference), final, base, whose)
+        final = self._flow_state(state, final, base)
+        if final.result is None:
+            final.result = by_task
+        return final
+
+    def _flow_state(self, old: State, new: State, base: Mapping[str, Any]) -> State:
         for handler in self._graph.state_handlers:
             result = new.result
-            new = handler(self._graph, old, new) or new
+            new = _asked(
+                lambda now, handler=handler: handler(self._graph, old, now),  # type: ignore[misc]
+                new,
+                base,
+                f"flow {self._graph.name}",
+            )
             if new.result is None:
                 new.result = result
-        self._reporter.flow_run_state(new)
+        if self._reporter is not None:
+            self._reporter.flow_run_state(new)
         return new
 
-    def _context(self, parameters: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    def _context(
+        self, parameters: dict[str, Any], more: Mapping[str, Any], logger: logging.Logger
+    ) -> dict[str, Any]:
         now = self._clock.now()
+        run_id = uuid4().hex
+        defaults = {task.name: task.default for task in self._graph.parameters() if not task.required}
         return {
             **contexts.context.to_dict(),
             "flow_name": self._graph.name,
-            "flow_run_id": str(uuid4()),
-            "flow_run_name": self._graph.name,
-            "parameters": parameters,
+            "flow_id": self._graph.name,
+            "flow_run_id": run_id,
+            "flow_run_name": f"{self._graph.name}-{run_id[:8]}",
             "date": now,
             "scheduled_start_time": now,
-            "logger": logging.getLogger(FLOW_LOGGER),
+            "logger": logger,
             **more,
+            "parameters": {**defaults, **parameters},
         }
-
-    @contextlib.contextmanager
-    def _logs(self) -> Iterator[None]:
-        """Carry the flow's log to the reporter, where somebody listens."""
-        if not self._listened:
-            yield
-            return
-        logger = logging.getLogger(FLOW_LOGGER)
-        bridge = LogBridge(self._reporter)
-        level = logger.level
-        logger.addHandler(bridge)
-        if logger.getEffectiveLevel() > logging.INFO:
-            logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.removeHandler(bridge)
-            logger.setLevel(level)
 
 
 class _Run:
@@ -184,69 +238,70 @@ class _Run:
         self,
         plan: Plan,
         *,
-        executor: Executor,
+        calls: Calls,
         backend: Backend,
-        reporter: Reporter,
+        reporter: SafeReporter | None,
         clock: Clock,
-        context: dict[str, Any],
+        base: dict[str, Any],
     ) -> None:
         self.plan = plan
-        self._graph = plan.graph
         self._slugs = plan.graph.slugs
         self._constants = plan.graph.constants
-        self._executor = executor
+        self._calls = calls
         self._backend = backend
         self._reporter = reporter
         self._clock = clock
-        self._context = context
-        self._ready: list[tuple[int, int]] = []
+        self._base = base
+        self._run_id = base["flow_run_id"]
+        self._logger: logging.Logger = base["logger"]
+        self._ready: list[tuple[int, int, bool]] = []
         self._due: list[tuple[datetime, int]] = []
         self._under_way = 0
 
     def go(self) -> None:
         """Run until nothing is ready, under way, or due."""
-        self._obey(self.plan.begin())
+        self._obey(self.plan.begin(self._clock.now()))
         while True:
-            while self._ready and self._executor.has_room():
+            while self._ready and self._calls.has_room():
                 self._begin(*heapq.heappop(self._ready))
             if self._under_way:
-                done = self._executor.next_done(self._until_due())
+                done = self._calls.next_done(self._until_due_s() if self._due else None)
                 if done is not None:
-                    self._end(*done)
+                    self._under_way -= 1
+                    self._ended(*done)
             elif self._due:
-                self._clock.wait(self._until_due() or 0.0)
+                self._clock.wait(self._until_due_s())
             elif not self._ready:
                 return
             while self._due and self._due[0][0] <= self._clock.now():
                 self._obey(self.plan.time_reached(heapq.heappop(self._due)[1]))
 
     def cancel(self) -> None:
-        """Cancel what has not begun; what was under way is cancelled too, in its thread or not."""
-        self._ready.clear()
-        self._due.clear()
-        now = self._clock.now()
+        """Stop what is under way as far as it can be, and cancel everything that has not ended."""
+        self._calls.interrupt()
         self._obey(self.plan.cancel_asked())
-        for place, state in enumerate(self.plan.states):
-            if isinstance(state, states.Running):
-                self._obey(
-                    self.plan.task_finished(place, states.Cancelled("Cancelled while it ran."), now=now)
-                )
 
-    def _until_due(self) -> float | None:
-        if not self._due:
-            return None
+    def _until_due_s(self) -> float:
         return max(0.0, (self._due[0][0] - self._clock.now()).total_seconds())
 
-    def _obey(self, instructions: list[Instruction]) -> None:
-        for instruction in instructions:
-            if isinstance(instruction, StartTask):
-                heapq.heappush(self._ready, (instruction.place, instruction.attempt))
-            elif isinstance(instruction, Settle):
+    def _obey(self, instructions: Iterable[Instruction]) -> None:
+        todo = deque(instructions)
+        while todo:
+            instruction = todo.popleft()
+            if type(instruction) is StartTask:
+                heapq.heappush(self._ready, (instruction.place, instruction.attempt, instruction.resume))
+            elif type(instruction) is Settle:
                 self._tell(instruction.place, instruction.state)
-            elif isinstance(instruction, WakeAt):
+            elif type(instruction) is WakeAt:
                 heapq.heappush(self._due, (instruction.at, instruction.place))
+            elif type(instruction) is Propose:
+                place = instruction.place
+                state = self._handled(place, instruction.old, instruction.state)
+                todo.extend(self.plan.entered(place, state, now=self._clock.now()))
 
     def _tell(self, place: int, state: State) -> None:
+        if self._reporter is None:
+            return
         task = self.plan.tasks[place]
         self._reporter.task_run_state(
             slug=self._slugs[task],
@@ -256,49 +311,88 @@ class _Run:
             attempt=max(1, self.plan.attempts[place]),
         )
 
-    def _handled(self, task: Task, old: State, new: State) -> State:
+    def _handled(self, place: int, old: State, new: State) -> State:
+        """Ask the task's state handlers, within the task's context; return the state they agree on."""
+        task = self.plan.tasks[place]
+        if not task.state_handlers:
+            return new
+        context = self._context(place, task)
         for handler in task.state_handlers:
-            try:
-                new = handler(task, old, new) or new
-            except Exception as error:  # noqa: BLE001 - a handler is the user's code
-                return states.Failed(
-                    f"A state handler of task {task.name} raised {type(error).__name__}.", error
-                )
+            new = _asked(
+                lambda now, handler=handler: handler(task, old, now),  # type: ignore[misc]
+                new,
+                context,
+                f"task {task.name}",
+            )
         return new
 
-    def _begin(self, place: int, number: int) -> None:
-        task = self.plan.tasks[place]
-        running: State = states.Running("Starting task run.")
-        if task.state_handlers:
-            running = self._handled(task, self.plan.states[place], running)
-        if running.is_finished():
-            self._under_way += 1
-            self._executor.submit(place, lambda: running)
+    def _begin(self, place: int, number: int, resume: bool) -> None:  # noqa: FBT001
+        old = self.plan.states[place]
+        running = self._handled(place, old, states.Running("Starting task run."))
+        if not isinstance(running, states.Running):
+            self._obey(self.plan.entered(place, running, now=self._clock.now()))
             return
-        self.plan.states[place] = running
+        self.plan.started(place, running)
         self._tell(place, running)
-        self._under_way += 1
-        self._executor.submit(place, self._attempt(place, task, number))
-
-    def _attempt(self, place: int, task: Task, number: int) -> Callable[[], State]:
-        inputs = {key: self.plan.states[up].result for key, up in self.plan.inputs[place]}
+        task = self.plan.tasks[place]
+        known = self.plan.states
+        inputs = {key: known[up].result for key, up in self.plan.inputs[place]}
         constants = self._constants.get(task)
         if constants:
             inputs.update(constants)
-        context = {
-            **self._context,
+        context = self._context(place, task)
+        context["task_run_count"] = number
+        if resume:
+            context["resume"] = True
+        backend = self._backend
+        self._under_way += 1
+        self._calls.submit(place, lambda: attempt(task, inputs, context, backend))
+
+    def _context(self, place: int, task: Task) -> dict[str, Any]:
+        return {
+            **self._base,
             "task_name": task.name,
             "task_full_name": task.name,
             "task_slug": self._slugs[task],
-            "task_run_count": number,
+            "task_run_id": f"{self._run_id}-{place}",
+            "task_run_count": max(1, self.plan.attempts[place]),
             "task_tags": task.tags,
             "map_index": None,
         }
-        return lambda: attempt(task, inputs, context, self._backend)
 
-    def _end(self, place: int, state: State) -> None:
-        self._under_way -= 1
-        task = self.plan.tasks[place]
-        if task.state_handlers:
-            state = self._handled(task, self.plan.states[place], state)
-        self._obey(self.plan.task_finished(place, state, now=self._clock.now()))
+    def _ended(self, place: int, state: State) -> None:
+        state = self._handled(place, self.plan.states[place], state)
+        if isinstance(state, states.Failed):
+            self._log_failure(state)
+        self._obey(self.plan.attempt_ended(place, state, now=self._clock.now()))
+
+    def _log_failure(self, state: State) -> None:
+        """Write the sentence, with the traceback for logs of this machine: a reporter never gets that."""
+        is_error = isinstance(state.result, BaseException) and not isinstance(
+            state.result, PrefectStateSignal
+        )
+        self._logger.error(
+            "%s", state.message or "failed without a message", exc_info=state.result if is_error else None
+        )
+
+
+def _asked(
+    handler: Callable[[State], State | None], new: State, context: Mapping[str, Any], whose: str
+) -> State:
+    """Return what a state handler makes of *new*; a handler that raises fails its subject."""
+    token = contexts.enter(context)
+    try:
+        found = handler(new)
+    except PrefectStateSignal as signal:
+        return signal.state
+    except Exception as error:  # noqa: BLE001 - a handler is the user's code
+        return states.Failed(f"a state handler of {whose} raised {type(error).__name__}", error)
+    finally:
+        contexts.leave(token)
+    if found is None:
+        return new
+    if not isinstance(found, State):
+        return states.Failed(
+            f"a state handler of {whose} returned {type(found).__name__}; it returns a state or None"
+        )
+    return found

@@ -1,7 +1,7 @@
 """Cells of a notebook in one namespace of this process, one at a time, as a kernel would run them.
 
-IPython's syntax is understood; line magics and shell lines run through the shell that is there, else
-through one that is made for them.
+The namespace is a fresh ``__main__`` of its own: nothing of the notebook that may be open is seen or
+changed. What of IPython's syntax a cell uses is ``shell.py``'s business.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import inspect
 import linecache
 import sys
 import threading
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
 from types import CodeType, ModuleType
 from typing import Any
 
+from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.task import Task
-from jupyter_flows.engine.backend import TaskTimedOut, alarm
-from jupyter_flows.engine.task_runner import CellFailed
+from jupyter_flows.engine.limits import TaskTimedOut, call_within
+from jupyter_flows.engine.shell import Shell, as_python
+from jupyter_flows.engine.task_runner import STAYS, CellFailed
 from jupyter_flows.notebook.cell_task import CellTask
 
 _one_at_a_time = threading.RLock()
+"""There is one ``sys.modules['__main__']``."""
 
 
 class NamespaceBackend:
@@ -32,69 +35,114 @@ class NamespaceBackend:
     Parameters
     ----------
     parameters : mapping, optional
-        Values that replace the defaults of the parameters cell, set right after it.
+        Values that replace the defaults of the parameters cell, set right after it (papermill's
+        convention); without such a cell they are set before the first.
+
+    Examples
+    --------
+    >>> cell = CellTask("total", source="total = sum(range(4))", cell_id="c", index=1, writes=["total"])
+    >>> NamespaceBackend().call(cell, {}, {}, None)
+    {'total': 6}
     """
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         self._parameters = dict(parameters or {})
-        self._injected = False
+        self._has_begun = False
         self.module = ModuleType("__main__", "A notebook that runs as a flow.")
+        self._shell = Shell(self.module)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(
         self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
     ) -> Any:
-        """Run the cell; return ``{name: value}`` of the names it writes."""
+        """Run the cell; return ``{name: value}`` of the names it writes.
+
+        Raises
+        ------
+        CellFailed : the cell raised; tells the class, the cell and the line.
+        TaskTimedOut : it took longer than *timeout_s*.
+        """
         del inputs, context
         assert isinstance(task, CellTask)
         with _one_at_a_time, _as_main(self.module):
-            self._inject_unless_there_is_a_cell_for_it(task)
-            self._run(task, timeout_s)
             namespace = self.module.__dict__
+            if not self._has_begun:
+                self._has_begun = True
+                namespace.update(self._parameters)
+            if timeout_s is None:
+                self._run(task)
+            else:
+                call_within(timeout_s, lambda: self._run(task))
             if task.role == "parameters":
                 namespace.update(self._parameters)
             return {name: namespace[name] for name in sorted(task.writes) if name in namespace}
 
-    def _inject_unless_there_is_a_cell_for_it(self, task: CellTask) -> None:
-        """Set parameters before the first cell; the parameters cell, if there is one, is followed by them again."""
-        if not self._injected:
-            self._injected = True
-            if task.role != "parameters":
-                self.module.__dict__.update(self._parameters)
+    def restore(self, task: Task, result: Any) -> None:
+        """Set the names that a cell made in an earlier run, in place of running it."""
+        if isinstance(task, CellTask) and isinstance(result, dict):
+            self._has_begun = True
+            self.module.__dict__.update(result)
 
-    def _run(self, task: CellTask, timeout_s: float | None) -> None:
+    def close(self) -> None:
+        """Close the event loop that cells with ``await`` shared."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _run(self, task: CellTask) -> None:
         filename = f"<cell {task.index}: {task.name}>"
-        source = _transformed(task.source)
-        main = threading.current_thread() is threading.main_thread()
-        limit = alarm(timeout_s) if timeout_s is not None and main else nullcontext()
         try:
+            source = as_python(task.source)
             codes = _compiled(source, filename)
-            shell = _shell(self.module) if "get_ipython()" in source else nullcontext()
-            with shell, limit:
-                for code, shown in codes:
-                    _execute(code, self.module.__dict__, shown=shown)
-        except (KeyboardInterrupt, TaskTimedOut):
+            with self._shell.lent(needed="get_ipython()" in source):
+                for code, is_shown in codes:
+                    value = self._execute(code)
+                    if is_shown and value is not None:
+                        self._shell.show(value)
+        except (KeyboardInterrupt, TaskTimedOut, PrefectStateSignal):
             raise
         except SystemExit as error:
             if error.code in {None, 0}:
-                return
+                return  # papermill's convention: sys.exit() ends a cell, it does not fail it
             raise CellFailed(_sentence(error, task, filename), error) from error
-        except BaseException as error:  # every other exception is the cell's
+        except Exception as error:
             raise CellFailed(_sentence(error, task, filename), error) from error
 
+    def _execute(self, code: CodeType) -> Any:
+        value = eval(code, self.module.__dict__)  # noqa: S307 - running the user's cell is the purpose
+        return self._awaited(value) if code.co_flags & inspect.CO_COROUTINE else value
 
-def _sentence(error: BaseException, task: CellTask, filename: str) -> str:
-    line = error.lineno if isinstance(error, SyntaxError) and error.filename == filename else None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename == filename:
-            line = frame.lineno
-    at = f", line {line}" if line else ""
-    return f"{type(error).__name__} in cell {task.name}{at}; its message and traceback stay where it ran"
+    def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run top-level ``await`` in a loop that all cells of the run share, as they do in a kernel."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        loop = self._loop
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return loop.run_until_complete(coroutine)
+        # A kernel's own loop runs in this thread and cannot be entered again: ours turns in another.
+        outcome: list[tuple[bool, Any]] = []
+        context = copy_context()
 
+        def target() -> None:
+            try:
+                outcome.append((True, context.run(loop.run_until_complete, coroutine)))
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller
+                outcome.append((False, error))
 
-def _transformed(source: str) -> str:
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    return TransformerManager().transform_cell(source)
+        thread = threading.Thread(target=target, daemon=True, name="cell with await")
+        thread.start()
+        try:
+            thread.join()
+        except BaseException:
+            for waiting in asyncio.all_tasks(loop):
+                loop.call_soon_threadsafe(waiting.cancel)
+            raise
+        is_value, found = outcome[0]
+        if is_value:
+            return found
+        raise found
 
 
 def _compiled(source: str, filename: str) -> list[tuple[CodeType, bool]]:
@@ -102,50 +150,30 @@ def _compiled(source: str, filename: str) -> list[tuple[CodeType, bool]]:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    last = tree.body[-1] if tree.body else None
     codes: list[tuple[CodeType, bool]] = []
-    body = tree.body
-    last = body[-1] if body else None
-    if isinstance(last, ast.Expr) and not source.rstrip().endswith(";"):
-        tree.body = body[:-1]
+    if isinstance(last, ast.Expr):
+        del tree.body[-1]
         if tree.body:
             codes.append((compile(tree, filename, "exec", flags), False))
-        codes.append((compile(ast.Expression(last.value), filename, "eval", flags), True))
-    elif body:
+        is_quiet = source.rstrip().endswith(";")
+        codes.append((compile(ast.Expression(last.value), filename, "eval", flags), not is_quiet))
+    elif last is not None:
         codes.append((compile(tree, filename, "exec", flags), False))
     return codes
 
 
-def _execute(code: CodeType, namespace: dict[str, Any], *, shown: bool) -> None:
-    value = eval(code, namespace)  # noqa: S307 - running the user's cell is the purpose
-    if code.co_flags & inspect.CO_COROUTINE:
-        value = _await(value)
-    if shown and value is not None and _kernel_is_here():
-        from IPython.display import display
-
-        display(value)
-
-
-def _await(coroutine: Any) -> Any:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    # A kernel's own loop runs in this thread; another thread can have one that finishes before we go on.
-    outcome: list[Any] = []
-    thread = threading.Thread(target=lambda: outcome.append(asyncio.run(coroutine)))
-    thread.start()
-    thread.join()
-    return outcome[0]
-
-
-def _kernel_is_here() -> bool:
-    return "IPython" in sys.modules and getattr(_running_shell(), "kernel", None) is not None
-
-
-def _running_shell() -> Any:
-    from IPython import get_ipython
-
-    return get_ipython()
+def _sentence(error: BaseException, task: CellTask, filename: str) -> str:
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == filename else None
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        # The cell's own line, not that of a function of it that was called.
+        if frame.f_code.co_filename == filename and frame.f_code.co_name == "<module>":
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    at = f", line {line}" if line else ""
+    return f"{type(error).__name__} in cell {task.name}{at}; {STAYS}"
 
 
 @contextmanager
@@ -156,20 +184,7 @@ def _as_main(module: ModuleType) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is not None:
+        if before is None:
+            del sys.modules["__main__"]
+        else:
             sys.modules["__main__"] = before
-
-
-@contextmanager
-def _shell(module: ModuleType) -> Iterator[None]:
-    """Let magics and shell lines work on our namespace."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = _running_shell() or InteractiveShell.instance()
-    before = shell.user_ns, shell.user_module
-    shell.user_ns, shell.user_module = module.__dict__, module
-    module.__dict__.setdefault("get_ipython", lambda: shell)
-    try:
-        yield
-    finally:
-        shell.user_ns, shell.user_module = before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from datetime import datetime
 from typing import Protocol
@@ -57,47 +56,59 @@ class Tee:
     """Tells several reporters; one that fails does not keep the others from hearing."""
 
     def __init__(self, *reporters: Reporter) -> None:
-        self._reporters = reporters
+        self._reporters = [SafeReporter(reporter) for reporter in reporters]
 
     def flow_run_state(self, state: State) -> None:
         """Pass on."""
         for reporter in self._reporters:
-            with contextlib.suppress(Exception):
-                reporter.flow_run_state(state)
+            reporter.flow_run_state(state)
 
     def task_run_state(self, *, slug: str, name: str, map_index: int, state: State, attempt: int) -> None:
         """Pass on."""
         for reporter in self._reporters:
-            with contextlib.suppress(Exception):
-                reporter.task_run_state(
-                    slug=slug, name=name, map_index=map_index, state=state, attempt=attempt
-                )
+            reporter.task_run_state(slug=slug, name=name, map_index=map_index, state=state, attempt=attempt)
 
     def log(self, *, level: str, logger: str, message: str, task: str | None, at: datetime) -> None:
         """Pass on."""
         for reporter in self._reporters:
-            with contextlib.suppress(Exception):
-                reporter.log(level=level, logger=logger, message=message, task=task, at=at)
+            reporter.log(level=level, logger=logger, message=message, task=task, at=at)
 
 
-class LogBridge(logging.Handler):
-    """Carries what is written to the flow's logger to a reporter."""
+class SafeReporter:
+    """Passes on to a reporter and takes its failures: the first is told as a warning, the run goes on."""
 
     def __init__(self, reporter: Reporter) -> None:
-        super().__init__()
         self._reporter = reporter
+        self._has_failed = False
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on, without a traceback: that would quote source."""
-        from datetime import UTC
+    def flow_run_state(self, state: State) -> None:
+        """Pass on."""
+        try:
+            self._reporter.flow_run_state(state)
+        except Exception as error:  # noqa: BLE001 - a reporter never breaks a run
+            self._failed(error)
 
-        from jupyter_flows.core.context import context
+    def task_run_state(self, *, slug: str, name: str, map_index: int, state: State, attempt: int) -> None:
+        """Pass on."""
+        try:
+            self._reporter.task_run_state(
+                slug=slug, name=name, map_index=map_index, state=state, attempt=attempt
+            )
+        except Exception as error:  # noqa: BLE001 - a reporter never breaks a run
+            self._failed(error)
 
-        with contextlib.suppress(Exception):
-            self._reporter.log(
-                level=record.levelname,
-                logger=record.name,
-                message=record.getMessage(),
-                task=context.get("task_name"),
-                at=datetime.fromtimestamp(record.created, UTC),
+    def log(self, *, level: str, logger: str, message: str, task: str | None, at: datetime) -> None:
+        """Pass on."""
+        try:
+            self._reporter.log(level=level, logger=logger, message=message, task=task, at=at)
+        except Exception as error:  # noqa: BLE001 - a reporter never breaks a run
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            logging.getLogger("jupyter_flows.engine").warning(
+                "%s failed with %s; the run goes on, its report may have gaps",
+                type(self._reporter).__name__,
+                type(error).__name__,
             )

@@ -2,12 +2,24 @@
 
 from jupyter_flows.core.signals import (
     FAIL,
+    PAUSE,
     RETRY,
     SKIP,
     SUCCESS,
     TRIGGERFAIL,
     VALIDATIONFAIL,
     PrefectStateSignal,
+    signal_from_state,
 )
 
-__all__ = ["FAIL", "RETRY", "SKIP", "SUCCESS", "TRIGGERFAIL", "VALIDATIONFAIL", "PrefectStateSignal"]
+__all__ = [
+    "FAIL",
+    "PAUSE",
+    "RETRY",
+    "SKIP",
+    "SUCCESS",
+    "TRIGGERFAIL",
+    "VALIDATIONFAIL",
+    "PrefectStateSignal",
+    "signal_from_state",
+]

@@ -25,7 +25,25 @@ from jupyter_flows.core.state import (
 )
 
 __all__ = [
-    "Cached", "Cancelled", "Cancelling", "Failed", "Finished", "Looped", "Mapped", "Paused", "Pending", "Queued",
-    "Resume", "Retrying", "Running", "Scheduled", "Skipped", "State", "Submitted", "Success", "TimedOut",
-    "TriggerFailed", "ValidationFailed",
-]  # fmt: skip
+    "Cached",
+    "Cancelled",
+    "Cancelling",
+    "Failed",
+    "Finished",
+    "Looped",
+    "Mapped",
+    "Paused",
+    "Pending",
+    "Queued",
+    "Resume",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "Skipped",
+    "State",
+    "Submitted",
+    "Success",
+    "TimedOut",
+    "TriggerFailed",
+    "ValidationFailed",
+]

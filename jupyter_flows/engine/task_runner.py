@@ -7,7 +7,6 @@ lines stay where the run ran (``state.result`` and the traceback), because messa
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType
@@ -18,8 +17,12 @@ from jupyter_flows.core import state as states
 from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
-from jupyter_flows.engine.backend import Backend, TaskTimedOut
-from jupyter_flows.errors import FlowsError
+from jupyter_flows.engine.backend import Backend
+from jupyter_flows.engine.limits import TaskTimedOut
+from jupyter_flows.engine.stdout import printing_to
+from jupyter_flows.errors import EnvironmentFault
+
+STAYS = "its message and traceback stay where it ran"
 
 
 class CellFailed(Exception):
@@ -31,18 +34,26 @@ class CellFailed(Exception):
 
 
 def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], backend: Backend) -> State:
-    """Call *task* once; return the state it ended in. Only interrupts are raised."""
+    """Call *task* once; return the state it ended in. Only KeyboardInterrupt is raised."""
     token = contexts.enter(context)
     try:
         timeout = task.timeout
-        value = backend.call(task, inputs, context, None if timeout is None else timeout.total_seconds())
+        timeout_s = None if timeout is None else timeout.total_seconds()
+        if task.log_stdout:
+            with printing_to(context["logger"]):
+                value = backend.call(task, inputs, context, timeout_s)
+        else:
+            value = backend.call(task, inputs, context, timeout_s)
     except PrefectStateSignal as signal:
-        return signal.state
+        state = signal.state
+        if isinstance(state, states.Retrying):
+            state.run_count = context.get("task_run_count", 1)
+        return state
     except TaskTimedOut as error:
-        return states.TimedOut(f"Task {task.name} {error}.", error)
+        return states.TimedOut(f"task {task.name} {error}", error)
     except CellFailed as error:
         return states.Failed(str(error), error.cause or error)
-    except FlowsError as error:
+    except EnvironmentFault as error:
         return states.Failed(str(error), error)
     except KeyboardInterrupt:
         raise
@@ -57,18 +68,19 @@ def where(error: BaseException, task: Task) -> str:
     """Return ``ValueError in task clean, line 3 (script.py:17); ...`` without any of the error's text."""
     sentence = f"{type(error).__name__} in task {task.name}"
     code = _code(task)
-    frames = traceback.extract_tb(error.__traceback__)
-    if code is not None:
-        own = [frame for frame in frames if frame.filename == code.co_filename and frame.lineno is not None]
-        if own:
-            last = own[-1]
-            assert last.lineno is not None
-            line = last.lineno - code.co_firstlineno + 1
-            sentence += f", line {line}" if line > 0 and last.name == code.co_name else ""
-            name = Path(code.co_filename).name
-            if not name.startswith(("<", "ipykernel_")) and name.endswith(".py"):
-                sentence += f" ({name}:{last.lineno})"
-    return f"{sentence}; its message and traceback stay where it ran"
+    traceback = error.__traceback__
+    line = None
+    while code is not None and traceback is not None:
+        if traceback.tb_frame.f_code is code:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    if code is not None and line is not None:
+        sentence += f", line {line - code.co_firstlineno + 1}"
+        path = Path(code.co_filename)
+        # A cell of a notebook is compiled under a name that says nothing to its author.
+        if path.suffix == ".py" and not path.parent.name.startswith("ipykernel_"):
+            sentence += f" ({path.name}:{line})"
+    return f"{sentence}; {STAYS}"
 
 
 def _code(task: Task) -> CodeType | None:

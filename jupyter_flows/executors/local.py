@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 
 class LocalExecutor:
-    """Calls each function when its value is asked for.
+    """Calls one task at a time, in the thread that runs the flow, in the order of the flow.
 
     Examples
     --------
-    >>> executor = LocalExecutor()
-    >>> executor.submit("a", lambda: 1)
-    >>> executor.next_done(None)
+    >>> calls = LocalExecutor().open()
+    >>> calls.submit("a", lambda: 1)
+    >>> calls.next_done(None)
     ('a', 1)
     """
 
+    kind: ClassVar[str] = "local"
+
+    def __repr__(self) -> str:
+        return "LocalExecutor()"
+
+    def open(self) -> LocalCalls:
+        """Get ready for one run."""
+        return LocalCalls()
+
+
+class LocalCalls:
+    """Keeps a call until its value is asked for."""
+
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Any, Callable[[], Any]]] = deque()
+        self._waiting: tuple[Any, Callable[[], Any]] | None = None
 
-    def start(self) -> None:
-        """Nothing to get ready."""
-        self._waiting.clear()
-
-    def shutdown(self) -> None:
-        """Nothing to let go of."""
-        self._waiting.clear()
+    def has_room(self) -> bool:
+        """Whether nothing waits: one at a time, so that the order is the flow's."""
+        return self._waiting is None
 
     def submit(self, key: Any, function: Callable[[], Any]) -> None:
         """Keep *function* until it is its turn."""
-        self._waiting.append((key, function))
-
-    def has_room(self) -> bool:
-        """Whether nothing waits: one task at a time, so that the order is the flow's."""
-        return not self._waiting
+        self._waiting = key, function
 
     def next_done(self, timeout_s: float | None) -> tuple[Any, Any] | None:
-        """Call the next function, here and now."""
+        """Call the function that waits, here and now."""
         del timeout_s
-        if not self._waiting:
+        if self._waiting is None:
             return None
-        key, function = self._waiting.popleft()
+        key, function = self._waiting
+        self._waiting = None
         return key, function()
+
+    def interrupt(self) -> None:
+        """Nothing: the interrupt came through the call itself."""
+
+    def close(self) -> None:
+        """Forget what waits."""
+        self._waiting = None
