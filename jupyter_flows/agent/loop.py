@@ -230,7 +230,7 @@ class Agent:
                 exclusive=self._exclusive,
                 max_runs=self.max_runs,
                 kernels=installed_kernel_names(),
-                python=platform.pythonpackage_version(),
+                python=platform.python_version(),
             )
         )
 

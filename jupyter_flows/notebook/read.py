@@ -177,8 +177,8 @@ def _upgraded(content: dict[str, Any], *, path: str) -> dict[str, Any]:
     log = logging.getLogger("traitlets")
     was_disabled, log.disabled = log.disabled, True  # it would print the schema's view of the file
     try:
-        node = nbformat.from_dict(content)  # type: ignore[no-untyped-call]
-        upgraded = nbformat.convert(node, 4)  # type: ignore[no-untyped-call]
+        node = nbformat.from_dict(content)
+        upgraded = nbformat.convert(node, 4)
         result: dict[str, Any] = json.loads(json.dumps(upgraded))
     except Exception as error:
         # nbformat raises whatever a missing key gives; all of it means one thing to a reader.
