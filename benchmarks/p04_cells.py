@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # The grammar for checking IRIs costs 1.5 s of everybody's start; nobody here checks IRIs.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -26,7 +27,7 @@ ROUNDS = 3
 def notebook(path: Path) -> Path:
     """Write the notebook: each cell one line, each reading the one before."""
     lines = ["x0 = 0", *(f"x{n} = x{n - 1} + 1; x{n}" for n in range(1, CELLS))]
-    cells = [
+    cells: list[Any] = [
         {
             "cell_type": "code",
             "id": f"cell-{n}",

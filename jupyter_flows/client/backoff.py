@@ -31,7 +31,7 @@ class Backoff:
 
     def next_delay_s(self) -> float:
         """Return the next delay; call once after each failure."""
-        ceiling = min(self._limit_s, self._first_s * 2 ** min(self.failures, 30))
+        ceiling: float = min(self._limit_s, self._first_s * 2 ** min(self.failures, 30))
         self.failures += 1
         return ceiling * (1.0 - self._random.random())
 

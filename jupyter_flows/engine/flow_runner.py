@@ -133,7 +133,7 @@ class FlowRunner:
         interrupted = False
         with contextlib.ExitStack() as stack:
             backend = self._backend or self._default_backend(values, stack)
-            restore = getattr(backend, "restore", None)
+            restore: Any = getattr(backend, "restore", None)
             for task in plan.tasks if given and restore is not None else ():
                 if task in given and given[task].is_successful():
                     restore(task, given[task].result)

@@ -79,12 +79,7 @@ class CellRecorder:
 
     def begin(self, source: str, cell_id: str | None) -> None:
         """A cell is about to run."""
-        if cell_id is None:
-            known = next((cell.id for cell in self.cells.values() if cell.source == source), None)
-            if known is None:
-                self._unnamed += 1
-                known = f"run-{self._unnamed}"
-            cell_id = known
+        cell_id = cell_id or self._id_by_source(source)
         cell = self.cells.get(cell_id)
         if cell is None:
             cell = self.cells[cell_id] = RecordedCell(id=cell_id, source=source)
@@ -94,6 +89,18 @@ class CellRecorder:
         cell.started_at, cell.ended_at = utc_now(), None
         self._running, self._previous = cell, cell_id
         self._tell(cell)
+
+    def _id_by_source(self, source: str) -> str:
+        """Return the id of a cell whose front end sends none: of the recorded, else the saved one like it."""
+        known = next((cell.id for cell in self.cells.values() if cell.source == source), None)
+        if known is not None:
+            return known
+        disk = self.on_disk()
+        for cell in disk.cells if disk is not None else ():
+            if cell.source == source and cell.id not in self.cells:
+                return cell.id
+        self._unnamed += 1
+        return f"run-{self._unnamed}"
 
     def end(self, error: BaseException | None) -> None:
         """The cell that ran has ended."""

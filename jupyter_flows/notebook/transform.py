@@ -68,7 +68,7 @@ def _rewrite(source: str) -> str:
     lead = first[1] if first is not None else _BLANK_LINES.match(source)[0]  # type: ignore[index]
     source = source[len(lead) :]
     try:
-        text: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+        text: str = TransformerManager().transform_cell(source)
     except (SyntaxError, ValueError, IndexError, RecursionError):
         return lead + source
     return lead + text
