@@ -1,8 +1,8 @@
 """A flow to bytes: the same bytes for the same flow, and a sentence for what cannot be pickled.
 
 cloudpickle by itself gives other bytes in each process: code objects carry the kernel's temporary file
-names, and classes by value a random id. Both are made to depend on content here, so that registering an
-unchanged flow makes no new version.
+names, classes by value a random id, and sets stand in the order of that process's hash seed. All three are
+made to depend on content here, so that registering an unchanged flow makes no new version.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import pickle
 import pickletools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -28,6 +29,8 @@ from jupyter_flows.errors import CannotPickle
 
 HEALTH_CHECK_LIMIT_S = 120
 LIMIT_BYTES = 256 * 1024 * 1024
+DEEPEST = 20_000
+"""Python frames that pickling may nest: a chain of a thousand functions that call each other."""
 _LOAD = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).sorted_tasks()"
 
 
@@ -103,21 +106,105 @@ def modules_in(data: bytes) -> list[str]:
     return sorted(name for name in found if name and name.replace(".", "_").isidentifier())
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle, with bytes that depend on content alone."""
+_PythonPickler: Any = pickle._Pickler  # noqa: SLF001 - the C one gives no say in how sets are written
+
+
+class _Pickler(_PythonPickler):  # type: ignore[misc]
+    """cloudpickle's rules on the Python pickler, with bytes that depend on content alone."""
+
+    dispatch = dict(_PythonPickler.dispatch)
+    dispatch_table = cloudpickle.Pickler.dispatch_table
+    _function_reduce = cloudpickle.Pickler._function_reduce  # noqa: SLF001
+    _dynamic_function_reduce = cloudpickle.Pickler._dynamic_function_reduce  # noqa: SLF001
+    _function_getnewargs = cloudpickle.Pickler._function_getnewargs  # noqa: SLF001
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
+        self.globals_ref: dict[int, dict[str, Any]] = {}
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, CodeType):
+        """Ask cloudpickle for what is not plain data."""
+        kind = type(obj)
+        if kind in _PLAIN:
+            return NotImplemented
+        if kind is FunctionType:
+            return self._function_reduce(obj)
+        if kind is CodeType:
             return internals._code_reduce(_without_place(obj))  # noqa: SLF001
-        if isinstance(obj, type) and internals._should_pickle_by_reference(obj) is False:  # noqa: SLF001
-            _give_id(obj)
-        return super().reducer_override(obj)
+        if isinstance(obj, type):
+            if internals._should_pickle_by_reference(obj) is False:  # noqa: SLF001
+                _give_id(obj)
+            return internals._class_reduce(obj)  # noqa: SLF001
+        return NotImplemented
+
+    def save_set(self, obj: set[Any]) -> None:
+        """Write a set in an order that is its content's (cf. ``pickle._Pickler.save_set``)."""
+        self.write(pickle.EMPTY_SET)
+        self.memoize(obj)
+        self.write(pickle.MARK)
+        for item in _in_order(obj):
+            self.save(item)
+        self.write(pickle.ADDITEMS)
+
+    def save_frozenset(self, obj: frozenset[Any]) -> None:
+        """Write a frozen set likewise."""
+        self.write(pickle.MARK)
+        for item in _in_order(obj):
+            self.save(item)
+        if id(obj) in self.memo:
+            # An item led back to this very set, which has been written meanwhile.
+            self.write(pickle.POP_MARK + self.get(self.memo[id(obj)][0]))
+            return
+        self.write(pickle.FROZENSET)
+        self.memoize(obj)
+
+    dispatch[set] = save_set
+    dispatch[frozenset] = save_frozenset
+
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None), dict, list, tuple, set, frozenset})
+
+
+def _in_order(items: Iterable[Any]) -> list[Any]:
+    return sorted(items, key=_canonical)
+
+
+def _canonical(value: Any) -> str:
+    """Return a text that is the same in every process; objects that have none stand by their type."""
+    if isinstance(value, str | int | float | complex | bytes | None | type(Ellipsis)):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, tuple | list):
+        return f"{type(value).__name__} ({', '.join(map(_canonical, value))})"
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__} {{{', '.join(sorted(map(_canonical, value)))}}}"
+    if isinstance(value, CodeType):
+        inner = _canonical(value.co_consts)
+        return f"code {value.co_name} {value.co_code.hex()} {value.co_names} {value.co_varnames} {inner}"
+    if isinstance(value, FunctionType):
+        return f"function {value.__qualname__} {_canonical(value.__code__)}"
+    if isinstance(value, staticmethod | classmethod):
+        return f"{type(value).__name__} {_canonical(value.__func__)}"
+    if isinstance(value, property):
+        return f"property {_canonical((value.fget, value.fset, value.fdel))}"
+    kind = value if isinstance(value, type) else type(value)
+    return f"{'class' if value is kind else 'a'} {kind.__module__}.{kind.__qualname__}"
 
 
 def _dumps(value: Any) -> bytes:
-    with io.BytesIO() as stream:
-        _Pickler(stream, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    with io.BytesIO() as stream, _deep():
+        _Pickler(stream).dump(value)
         return stream.getvalue()
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Let the Python pickler nest as deep as the C one could."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _without_place(code: CodeType) -> CodeType:
@@ -132,22 +219,15 @@ def _give_id(kind: type) -> None:
     known = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS  # noqa: SLF001
     if kind in known:
         return
+    if isinstance(attributes := vars(kind).get("__static_attributes__"), tuple):
+        # Python 3.13 lists them in the order of a set.
+        kind.__static_attributes__ = tuple(sorted(attributes))  # type: ignore[attr-defined]
     parts = [kind.__qualname__, *(base.__qualname__ for base in kind.__mro__)]
-    for name, value in sorted(vars(kind).items()):
-        function = getattr(value, "__func__", value)
-        if isinstance(function, FunctionType):
-            code = function.__code__
-            parts += [name, code.co_code.hex(), repr(code.co_names), repr(code.co_varnames), _constants(code)]
-        elif isinstance(value, int | float | str | bytes | tuple | None):
-            parts += [name, repr(value)]
-    identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    parts += [f"{name} {_canonical(value)}" for name, value in sorted(vars(kind).items())]
+    identity = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
     with internals._DYNAMIC_CLASS_TRACKER_LOCK:  # noqa: SLF001
         internals._DYNAMIC_CLASS_TRACKER_BY_ID[identity] = kind  # noqa: SLF001
         known[kind] = identity
-
-
-def _constants(code: CodeType) -> str:
-    return repr([_constants(item) if isinstance(item, CodeType) else item for item in code.co_consts])
 
 
 def _culprit(flow: FlowGraph, error: BaseException) -> str:
