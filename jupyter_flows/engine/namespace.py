@@ -95,10 +95,12 @@ class NamespaceBackend:
             source = as_python(task.source)
             codes = _compiled(source, filename)
             with self._shell.lent(needed="get_ipython()" in source):
-                for code, is_shown in codes:
-                    value = self._execute(code)
-                    if is_shown and value is not None:
-                        self._shell.show(value)
+                if any(code.co_flags & inspect.CO_COROUTINE for code, _ in codes):
+                    self._in_loop(self._execute_in_loop(codes))
+                else:
+                    for code, is_shown in codes:
+                        value = eval(code, self.module.__dict__)  # noqa: S307 - the user's cell, on purpose
+                        self._show(value, is_shown=is_shown)
         except (KeyboardInterrupt, TaskTimedOut, PrefectStateSignal):
             raise
         except SystemExit as error:
@@ -108,28 +110,36 @@ class NamespaceBackend:
         except Exception as error:
             raise CellFailed(_sentence(error, task, filename), error) from error
 
-    def _execute(self, code: CodeType) -> Any:
-        value = eval(code, self.module.__dict__)  # noqa: S307 - running the user's cell is the purpose
-        return self._awaited(value) if code.co_flags & inspect.CO_COROUTINE else value
+    async def _execute_in_loop(self, codes: list[tuple[CodeType, bool]]) -> None:
+        for code, is_shown in codes:
+            value = eval(code, self.module.__dict__)  # noqa: S307 - the user's cell, on purpose
+            if code.co_flags & inspect.CO_COROUTINE:
+                value = await value
+            self._show(value, is_shown=is_shown)
 
-    def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run top-level ``await`` in a loop that all cells of the run share, as they do in a kernel."""
+    def _show(self, value: Any, *, is_shown: bool) -> None:
+        if is_shown and value is not None:
+            self._shell.show(value)
+
+    def _in_loop(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a cell with top-level ``await`` in a loop that all cells of the run share, as in a kernel."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         loop = self._loop
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return loop.run_until_complete(coroutine)
+            loop.run_until_complete(coroutine)
+            return
         # A kernel's own loop runs in this thread and cannot be entered again: ours turns in another.
-        outcome: list[tuple[bool, Any]] = []
+        failures: list[BaseException] = []
         context = copy_context()
 
         def target() -> None:
             try:
-                outcome.append((True, context.run(loop.run_until_complete, coroutine)))
+                context.run(loop.run_until_complete, coroutine)
             except BaseException as error:  # noqa: BLE001 - raised again by the caller
-                outcome.append((False, error))
+                failures.append(error)
 
         thread = threading.Thread(target=target, daemon=True, name="cell with await")
         thread.start()
@@ -139,27 +149,31 @@ class NamespaceBackend:
             for waiting in asyncio.all_tasks(loop):
                 loop.call_soon_threadsafe(waiting.cancel)
             raise
-        is_value, found = outcome[0]
-        if is_value:
-            return found
-        raise found
+        if failures:
+            raise failures[0]
 
 
 def _compiled(source: str, filename: str) -> list[tuple[CodeType, bool]]:
     """Return code to execute, and whether its value is to be shown, as a kernel does it."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def code(node: ast.Module | ast.Expression, mode: str) -> CodeType:
+        # Without dont_inherit, this module's __future__ imports would apply to the user's cells.
+        made = compile(node, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        assert isinstance(made, CodeType)
+        return made
+
     last = tree.body[-1] if tree.body else None
     codes: list[tuple[CodeType, bool]] = []
     if isinstance(last, ast.Expr):
         del tree.body[-1]
         if tree.body:
-            codes.append((compile(tree, filename, "exec", flags), False))
+            codes.append((code(tree, "exec"), False))
         is_quiet = source.rstrip().endswith(";")
-        codes.append((compile(ast.Expression(last.value), filename, "eval", flags), not is_quiet))
+        codes.append((code(ast.Expression(last.value), "eval"), not is_quiet))
     elif last is not None:
-        codes.append((compile(tree, filename, "exec", flags), False))
+        codes.append((code(tree, "exec"), False))
     return codes
 
 
