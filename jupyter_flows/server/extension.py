@@ -98,7 +98,7 @@ class Coat:
                 self._announced = None
             if self._service is not None:
                 service, self._service = self._service, None
-                service.begin_stop()
+                await service.stop_answering(within_s=2.0)
                 await asyncio.to_thread(service.close)
 
     async def _watch(self) -> None:

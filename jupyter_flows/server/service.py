@@ -9,8 +9,9 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +62,8 @@ class FlowsService:
         self.claims_bell = Bell()
         self.events_bell = Bell()
         self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._answers = 0
         self._polling: Counter[str] = Counter()
         self._polling_lock = threading.Lock()
         self._noted: dict[str, float] = {}
@@ -268,14 +271,30 @@ class FlowsService:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether :meth:`begin_stop` was called."""
+        """Whether :meth:`stop_answering` was called."""
         return self._stopping.is_set()
 
-    def begin_stop(self) -> None:
-        """Let long polls and streams end; from the event loop."""
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count an answer under way; from the event loop."""
+        self._answers += 1
+        try:
+            yield
+        finally:
+            self._answers -= 1
+            if not self._answers:
+                self._idle.set()
+
+    async def stop_answering(self, *, within_s: float) -> None:
+        """Let long polls and streams end, and wait until they and all other answers are out."""
         self._stopping.set()
         self.claims_bell.ring()
         self.events_bell.ring()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._answers:
+                    self._idle.clear()
+                    await self._idle.wait()
 
     # -- transactions ---------------------------------------------------------------------------------
 

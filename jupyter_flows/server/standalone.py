@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tornado import httpserver, netutil, web
+from tornado import httpserver, web
 
 from jupyter_flows.errors import CannotListen
 from jupyter_flows.schema.endpoints import API_PREFIX, Endpoint
@@ -179,11 +179,11 @@ def bind(settings: Settings, *, host: str | None, port: int | None) -> tuple[lis
         )
     wanted = settings.port if port is None else port
     try:
-        sockets = netutil.bind_sockets(wanted, address=host)
+        sockets = [_listen(host, wanted)]
     except OSError as error:
         # A port set by the user is meant; the default one is only a habit.
         if error.errno == errno.EADDRINUSE and port is None and wanted == DEFAULT_PORT:
-            sockets = netutil.bind_sockets(0, address=host)
+            sockets = [_listen(host, 0)]
             log.warning("port %d is taken; listening on %d", wanted, sockets[0].getsockname()[1])
         elif error.errno == errno.EADDRINUSE:
             raise CannotListen(
@@ -194,6 +194,13 @@ def bind(settings: Settings, *, host: str | None, port: int | None) -> tuple[lis
     number = sockets[0].getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared
     return sockets, f"http://[{shown}]:{number}" if ":" in shown else f"http://{shown}:{number}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=128)
+    listening.setblocking(False)
+    return listening
 
 
 def _is_loopback(host: str) -> bool:
@@ -337,7 +344,7 @@ async def run_server(
     finally:
         discovery.withdraw(Path(settings.home), record)
         server.stop()
-        service.begin_stop()
+        await service.stop_answering(within_s=_STOP_S)
         try:
             async with asyncio.timeout(_STOP_S):
                 await server.close_all_connections()

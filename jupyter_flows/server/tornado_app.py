@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote
 
@@ -69,18 +70,24 @@ class ServiceBackend:
         self, handler: web.RequestHandler, row: Endpoint, path: dict[str, str], asked: Asked
     ) -> None:
         """Decode, ask the service, write the answer."""
-        result = await self.service.answer(
-            row,
-            token=asked.token,
-            principal=asked.principal,
-            path=path,
-            query=_query(handler, row),
-            body=handler.request.body or b"",
-        )
-        write_json(handler, 200, to_json(result))
+        with self.service.answering():
+            result = await self.service.answer(
+                row,
+                token=asked.token,
+                principal=asked.principal,
+                path=path,
+                query=_query(handler, row),
+                body=handler.request.body or b"",
+            )
+            with suppress(StreamClosedError):
+                await write_json(handler, 200, to_json(result))
 
     async def stream(self, handler: web.RequestHandler, asked: Asked) -> None:
         """Write events as they are committed. Nothing is queued for a slow reader: it is waited for."""
+        with self.service.answering():
+            await self._stream(handler, asked)
+
+    async def _stream(self, handler: web.RequestHandler, asked: Asked) -> None:
         check_stream_arguments(handler)
         service = self.service
         last = handler.request.headers.get("Last-Event-ID") or handler.get_query_argument("after", None)
@@ -227,13 +234,13 @@ def begin_stream(handler: web.RequestHandler) -> None:
     handler.set_header("X-Accel-Buffering", "no")
 
 
-def write_json(handler: web.RequestHandler, status: int, body: bytes) -> None:
-    """Finish an answer."""
+def write_json(handler: web.RequestHandler, status: int, body: bytes) -> Awaitable[None]:
+    """Finish an answer; wait for what is returned to know that it is out."""
     handler.set_status(status)
     handler.set_header("Content-Type", "application/json; charset=utf-8")
     handler.set_header("X-Content-Type-Options", "nosniff")
     handler.set_header("Cache-Control", "no-store")
-    web.RequestHandler.finish(handler, body)
+    return web.RequestHandler.finish(handler, body)
 
 
 def write_problem(handler: web.RequestHandler, error: BaseException) -> None:
