@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jupyter_flows.core.context import context
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.errors import FlowNotFoundInFile, FlowsError
 from jupyter_flows.plugins import load_kind
@@ -52,6 +53,8 @@ def load_script(path: Path, flow_name: str | None = None) -> Any:
 def flows_of_script(path: Path) -> list[FlowGraph]:
     """Execute the script (not as ``__main__``) and return the flows among its globals, in order.
 
+    Meanwhile ``flow.run()`` and ``flow.register()`` at its top level do nothing but warn.
+
     Raises
     ------
     FlowNotFoundInFile : the script raised, told by class and line.
@@ -62,8 +65,10 @@ def flows_of_script(path: Path) -> list[FlowGraph]:
     directory = str(path.parent.absolute())
     sys.path.insert(0, directory)
     try:
-        code = compile(path.read_bytes(), str(path), "exec")
-        exec(code, module.__dict__)  # noqa: S102 - executing the user's script is the purpose
+        # Without inheriting: this file's own "from __future__ import annotations" is not the script's.
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        with context(loading_flow=True):
+            exec(code, module.__dict__)  # noqa: S102 - executing the user's script is the purpose
     except FlowsError:
         raise
     except OSError as error:
