@@ -69,14 +69,7 @@ def read_notebook(path: str | Path) -> NotebookCells:
     InvalidNotebook : the file cannot be read, is not JSON, or is not a notebook.
     """
     place = Path(path)
-    try:
-        text = place.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidNotebook(f"{path}: not a text file (UTF-8); is it a notebook?") from None
-    except FileNotFoundError:
-        raise InvalidNotebook(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InvalidNotebook(f"{path}: cannot be read: {error.strerror or error}") from None
+    text = read_text(place)
     if place.suffix == ".py":
         sources = [(piece.source, piece.tags) for piece in split_script(text)]
         return NotebookCells(
@@ -85,8 +78,35 @@ def read_notebook(path: str | Path) -> NotebookCells:
     return parse_notebook(text, path=str(path))
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a notebook's or script's file.
+
+    Raises
+    ------
+    InvalidNotebook : it cannot be read, or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidNotebook(f"{path}: not a text file (UTF-8); is it a notebook?") from None
+    except FileNotFoundError:
+        raise InvalidNotebook(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InvalidNotebook(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
 def parse_notebook(text: str, *, path: str) -> NotebookCells:
     """Read the text of an ``.ipynb`` file; *path* is for messages.
+
+    Raises
+    ------
+    InvalidNotebook : it is not JSON, or not a notebook.
+    """
+    return notebook_cells(notebook_content(text, path=path), path=path)
+
+
+def notebook_content(text: str, *, path: str) -> dict[str, Any]:
+    """Return what the text of an ``.ipynb`` file holds, in format 4 whatever it is written in.
 
     Raises
     ------
@@ -108,7 +128,7 @@ def parse_notebook(text: str, *, path: str) -> NotebookCells:
         raise InvalidNotebook(
             f"{path}: format {content['nbformat']} is newer than this program knows (4); upgrade it"
         )
-    return notebook_cells(content, path=path)
+    return content
 
 
 def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:

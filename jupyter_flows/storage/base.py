@@ -22,6 +22,9 @@ from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.settings import load_settings
 
 
+LONGEST_LABEL = 100
+
+
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the storages; each is one file whose name is its kind."""
 
@@ -98,8 +101,11 @@ class DirectoryStorage(Storage, frozen=True, kw_only=True):
         digest = hashlib.sha256(data).hexdigest()
         path = self.root / slug(name) / f"{digest[:16]}{suffix}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not _holds(path, digest):
+            _make_private(path.parent)
+            if _holds(path, digest):
+                # Somebody else's registering may be about to take this file away: it is ours too now.
+                os.utime(path)
+            else:
                 _write_whole(path, data)
         except OSError as error:
             raise StorageUnavailable(f"storage {path.parent} cannot be written: {error.strerror}") from error
@@ -134,7 +140,22 @@ def slug(name: str) -> str:
 
 def host_label() -> str:
     """Return this machine's name as a label."""
-    return re.sub(r"[^A-Za-z0-9._:-]", "-", socket.gethostname()).lstrip("._:-") or "localhost"
+    return (
+        re.sub(r"[^A-Za-z0-9._:-]", "-", socket.gethostname()).lstrip("._:-")[:LONGEST_LABEL] or "localhost"
+    )
+
+
+def _make_private(directory: Path) -> None:
+    """Make *directory* and those above it, each 0700 whatever the umask; ``mkdir`` minds only the last."""
+    for missing in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory and what is missing above it, for its owner alone."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True, mode=0o700)
 
 
 def _holds(path: Path, digest: str) -> bool:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from jupyter_flows.errors import InvalidNotebook, StorageUnavailable
+from jupyter_flows.notebook.read import notebook_cells, notebook_content, read_text
 from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.storage.base import DirectoryStorage, options_of
 
@@ -31,13 +31,14 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
     kind: ClassVar[str] = "notebook"
 
     def put_notebook(self, path: Path, *, flow_name: str) -> StorageRef:
-        """Keep a copy of the notebook at *path* as it is now; return where it is."""
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except OSError as error:
-            raise StorageUnavailable(f"notebook {path} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise InvalidNotebook(f"{path} is not a notebook: it is not JSON") from error
+        """Keep a copy of the notebook at *path* as it is now; return where it is.
+
+        Raises
+        ------
+        InvalidNotebook : the file cannot be read, or is no notebook.
+        """
+        content = notebook_content(read_text(path), path=str(path))
+        notebook_cells(content, path=str(path))  # what cannot be run is not kept
         data = pinned_bytes(content)
         location, digest = self.write(data, name=flow_name, suffix=".ipynb")
         return StorageRef(
@@ -50,17 +51,20 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
 
 
 def pinned_bytes(content: dict[str, Any]) -> bytes:
-    """Return the notebook as it is kept: what runs, in a canonical order."""
-    metadata = content.get("metadata", {})
+    """Return the notebook (format 4) as it is kept: what runs, in a canonical order."""
+    metadata = content.get("metadata") or {}
     kept = {key: metadata[key] for key in KEPT_METADATA if key in metadata}
     if isinstance(kept.get("language_info"), dict):
         # The exact version of Python is the fingerprint's business; here it would make new versions.
         kept["language_info"] = {"name": kept["language_info"].get("name", "python")}
+    cells = [_pinned_cell(cell) for cell in content["cells"]]
+    minor = content.get("nbformat_minor", 5)
     plain = {
-        "nbformat": content.get("nbformat", 4),
-        "nbformat_minor": content.get("nbformat_minor", 5),
+        "nbformat": 4,
+        # Ids are demanded from 4.5 on; an older file that was brought to 4 has none.
+        "nbformat_minor": minor if all("id" in cell for cell in cells) else min(minor, 4),
         "metadata": kept,
-        "cells": [_pinned_cell(cell) for cell in content.get("cells", [])],
+        "cells": cells,
     }
     return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
@@ -70,11 +74,11 @@ def _pinned_cell(cell: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         "cell_type": cell.get("cell_type", "raw"),
         "metadata": {
-            key: value for key, value in cell.get("metadata", {}).items() if key in KEPT_CELL_METADATA
+            key: value for key, value in (cell.get("metadata") or {}).items() if key in KEPT_CELL_METADATA
         },
         "source": "".join(source) if isinstance(source, list) else source,
     }
-    if "id" in cell:
+    if cell.get("id"):
         kept["id"] = cell["id"]
     if kept["cell_type"] == "code":
         kept["outputs"] = []
