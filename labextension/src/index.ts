@@ -2,7 +2,8 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { main } from './plugins/main';
+import { mime, widget } from './plugins/pictures';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [main];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [main, mime, widget];
 
 export default plugins;

@@ -8,4 +8,4 @@ const bare = globalThis as unknown as Record<string, unknown>;
 bare['DragEvent'] ??= class extends Event {};
 bare['ResizeObserver'] ??= Observer;
 bare['matchMedia'] ??= () => ({ matches: false, addEventListener() {}, removeEventListener() {} });
-document.queryCommandSupported ??= () => false;
+Object.assign(document, { queryCommandSupported: () => false });

@@ -5,7 +5,7 @@ import type { DagEdge, DagNode } from './model';
 
 const SVG = 'http://www.w3.org/2000/svg';
 export const CARD_HEIGHT = 46;
-const LONGEST_NAME = 26;
+const LONGEST_NAME = 28;
 
 type Attributes = Record<string, string | number>;
 
@@ -33,8 +33,8 @@ export function shorten(text: string, most: number = LONGEST_NAME): string {
 }
 
 /** A card's width from its longest line; a guess that errs on the wide side. */
-export function cardWidth(name: string): number {
-  return Math.min(248, Math.max(132, 54 + 7.4 * shorten(name).length));
+export function cardWidth(name: string, withMark: boolean = false): number {
+  return Math.max(164, 52 + (withMark ? 18 : 0) + 8.3 * shorten(name).length);
 }
 
 export interface Card {

@@ -205,7 +205,7 @@ function place(points: Point[], rows: readonly number[][], spacing: Spacing): vo
       offset[i] = i > 0 ? offset[i - 1]! + gap(items[i - 1]!, item) : 0;
       const wished = wish(item);
       const weight = wished === null ? 0.05 : item.id === null ? 2 : 1;
-      blocks.push({ from: i, to: i, sum: weight * ((wished ?? item.x) - offset[i]!), weight });
+      blocks.push({ from: i, to: i, sum: weight * ((wished ?? item.x) - offset[i]), weight });
       while (blocks.length > 1) {
         const last = blocks[blocks.length - 1]!;
         const before = blocks[blocks.length - 2]!;

@@ -1,6 +1,6 @@
 /** How a state looks and reads: a glyph (never colour alone), a family for the colour, a word. */
 
-export type Family = 'waiting' | 'running' | 'success' | 'failed' | 'stopped' | 'skipped' | 'none';
+export type Family = 'waiting' | 'paused' | 'running' | 'success' | 'failed' | 'stopped' | 'skipped' | 'none';
 
 const LOOK: Record<string, readonly [glyph: string, family: Family]> = {
   Pending: ['○', 'waiting'],
@@ -8,7 +8,7 @@ const LOOK: Record<string, readonly [glyph: string, family: Family]> = {
   Queued: ['◷', 'waiting'],
   Submitted: ['◔', 'waiting'],
   Resume: ['◔', 'waiting'],
-  Paused: ['‖', 'waiting'],
+  Paused: ['‖', 'paused'],
   Running: ['▶', 'running'],
   Retrying: ['↻', 'running'],
   Cancelling: ['◼', 'running'],

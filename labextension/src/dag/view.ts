@@ -214,7 +214,11 @@ export class DagView {
     } else if (this._as === 'table') {
       this._body.replaceChildren(table(shown.nodes, shown.edges, this._names, this._states, trans));
     } else {
-      const boxes = shown.nodes.map(node => ({ id: node.id, width: cardWidth(node.name), height: CARD_HEIGHT }));
+      const boxes = shown.nodes.map(node => ({
+        id: node.id,
+        width: cardWidth(node.name, (node.warnings ?? []).length > 0),
+        height: CARD_HEIGHT
+      }));
       const placed = layout(boxes, shown.edges);
       this._places = new Map(placed.nodes.map(spot => [spot.id, spot]));
       const title = this._title.textContent || trans.__('Flow');
@@ -269,7 +273,7 @@ export class DagView {
     card.element.dataset['state'] = state?.state ?? '';
     card.element.dataset['family'] = familyOf(state?.state);
     card.glyph.textContent = state === undefined ? '' : glyphOf(state.state);
-    card.note.textContent = shorten(note, Math.floor((card.at.width - 50) / 6));
+    card.note.textContent = shorten(note, Math.floor((card.at.width - 46) / 6.3));
     card.element.setAttribute('aria-label', `${card.node.name}, ${note}`);
   }
 

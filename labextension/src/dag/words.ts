@@ -6,7 +6,7 @@ export interface Words {
 }
 
 const fill = (text: string, args: readonly unknown[]): string =>
-  text.replace(/%(\d+)/g, (whole, n: string) => String(args[Number(n) - 1] ?? whole));
+  text.replace(/%(\d+)/g, (whole, n: string) => `${(args[Number(n) - 1] as string | number | undefined) ?? whole}`);
 
 /** English as written, for pages without JupyterLab. */
 export const PLAIN_WORDS: Words = {
