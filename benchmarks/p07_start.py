@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_flows.registering import register_notebook
+
 if TYPE_CHECKING:
     from jupyter_flows.client import FlowsApi
 
@@ -24,7 +26,7 @@ ROUNDS = 5
 def notebook(path: Path, witness: Path) -> Path:
     """Write a notebook of one cell that notes when it began."""
     line = f"import time, pathlib; pathlib.Path({str(witness)!r}).write_text(repr(time.time()))"
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "id": "first",
         "metadata": {},
@@ -59,8 +61,8 @@ def process(*arguments: str, home: Path) -> Iterator[None]:
         running.wait(timeout=60)
 
 
-def connected(home: Path) -> FlowsApi:
-    """Wait until the server and an agent are there."""
+def connected(home: Path, *, agents: int) -> FlowsApi:
+    """Wait until the server and so many agents are there."""
     from jupyter_flows.client import connect
     from jupyter_flows.errors import FlowsError
     from jupyter_flows.settings import load_settings
@@ -68,7 +70,7 @@ def connected(home: Path) -> FlowsApi:
     for _ in range(600):
         try:
             api = connect(load_settings({**os.environ, "JUPYTER_FLOWS_HOME": str(home)}))
-            if any(agent.alive for agent in api.list_agents().agents):
+            if sum(agent.alive for agent in api.list_agents().agents) >= agents:
                 return api
         except FlowsError:
             pass
@@ -108,13 +110,13 @@ def main() -> None:
         directory = Path(name)
         home, witness = directory / "home", directory / "witness"
         source = notebook(directory / "one.ipynb", witness)
-        with process("server", "start", "--port", "0", home=home), process("agent", "start", home=home):
-            os.environ["JUPYTER_FLOWS_HOME"] = str(home)
-            api = connected(home)
-            from jupyter_flows.registering import register_notebook
-
-            flow = register_notebook(source, api=api).flow_name
-            own = [ours(api, flow, witness) for _ in range(ROUNDS)]
+        os.environ["JUPYTER_FLOWS_HOME"] = str(home)
+        with process("server", "start", "--port", "0", home=home):
+            api = connected(home, agents=0)
+            with process("agent", "start", home=home):
+                connected(home, agents=1)
+                flow = register_notebook(source, api=api).flow_name
+                own = [ours(api, flow, witness) for _ in range(ROUNDS)]
         theirs = [by_papermill(source, directory / "out.ipynb", witness) for _ in range(ROUNDS)]
     first, done = (statistics.median(pair[n] for pair in own) for n in (0, 1))
     first_pm, done_pm = (statistics.median(pair[n] for pair in theirs) for n in (0, 1))

@@ -149,7 +149,7 @@ def _open(text: str, *, location: str) -> Any:
     from papermill.iorw import load_notebook_node
 
     try:
-        return load_notebook_node(nbformat.reads(text, as_version=4))  # type: ignore[no-untyped-call]
+        return load_notebook_node(nbformat.reads(text, as_version=4))
     except Exception as error:
         msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
         raise InvalidNotebook(msg) from error

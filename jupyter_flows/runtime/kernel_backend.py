@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import zmq
@@ -28,8 +28,11 @@ POLL_MS = 200
 """How often a silent kernel is looked at."""
 INTERRUPT_GRACE_S = 5.0
 """How long an interrupted cell may take to stop before its kernel is killed."""
+
 IDLE_GRACE_S = 4.0
 """How long outputs may lag behind the answer to a cell."""
+MESSAGES_AT_ONCE = 100
+"""How many messages are taken before the clock is looked at."""
 OUTPUT_LIMIT_BYTES = 64 * 1_048_576
 """Text and data that one executed notebook keeps."""
 
@@ -107,9 +110,7 @@ class CellOutputs(NotebookClient):
 def _stream(name: str, text: str) -> Any:
     from nbformat import from_dict
 
-    return from_dict(  # type: ignore[no-untyped-call]
-        {"output_type": "stream", "name": name, "text": text}
-    )
+    return from_dict({"output_type": "stream", "name": name, "text": text})
 
 
 class CellRunner:
@@ -257,8 +258,7 @@ class CellRunner:
         idle_until: float | None = None
         while self._reply is None or not idle:
             ready = dict(poller.poll(POLL_MS))
-            if iopub.socket in ready:
-                message = iopub.get_msg(timeout=0)
+            for message in self._waiting(iopub.socket) if iopub.socket in ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
                     try:
                         self.outputs.process_message(message, cell, index)
@@ -268,8 +268,7 @@ class CellRunner:
                         self._on_change(None if message["msg_type"] == "update_display_data" else index)
                 if idle_until is not None:
                     idle_until = time.monotonic() + IDLE_GRACE_S
-            if shell.socket in ready:
-                message = shell.get_msg(timeout=0)
+            for message in self._waiting(shell.socket) if shell.socket in ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
                     self._reply = message
                     cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
@@ -290,6 +289,15 @@ class CellRunner:
                 kill_at = now + INTERRUPT_GRACE_S
                 self._kernel.interrupt()
         return timed_out
+
+    def _waiting(self, socket: Any) -> Iterator[dict[str, Any]]:
+        """Messages that are there already, but not so many that a flood keeps us from the clock."""
+        receive = self._kernel.client.session.recv
+        for _ in range(MESSAGES_AT_ONCE):
+            _, message = receive(socket)
+            if message is None:
+                return
+            yield message
 
 
 def _line_of(traceback: str, execution_count: int | None) -> int | None:

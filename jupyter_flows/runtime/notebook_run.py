@@ -91,9 +91,11 @@ class NotebookRun:
         """
         nb = manager.nb
         unmark(nb)
-        document = _Document(nb, self._flow_name)
-        graph = self._graph(document)
         with self._kernel(kernel_name, start_timeout_s) as kernel:
+            # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
+            document = _Document(nb, self._flow_name)
+            graph = self._graph(document)
+            kernel.start()
             self._pipe.log("INFO", f"kernel {kernel_name} started")
             runner = CellRunner(
                 nb,
@@ -122,7 +124,8 @@ class NotebookRun:
                 directory=(self._directory or Path(temporary)) / "kernel",
                 start_timeout_s=start_timeout_s,
             )
-            kernel.start()
+            if self._launched is None:
+                kernel.launch()
             try:
                 yield kernel
             finally:
