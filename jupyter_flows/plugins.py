@@ -50,5 +50,5 @@ def load_kind(family: str, kind: str) -> Any:
             return entry.load()
     known = sorted({*kinds(family), *(entry.name for entry in entry_points(group=f"jupyter_flows.{family}"))})
     near = get_close_matches(kind, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    raise UnknownKind(f"no {family.replace('_', ' ')} is called {kind!r}; {hint}")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+    raise UnknownKind(f"no {family.replace('_', ' ').removesuffix('s')} is called {kind!r}; {hint}")

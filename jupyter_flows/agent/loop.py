@@ -33,6 +33,7 @@ from jupyter_flows.schema.agents import AgentRecord, AgentStopped, Claim, ClaimR
 from jupyter_flows.schema.base import LABEL_PATTERN, new_id
 from jupyter_flows.schema.runs import HandBack
 from jupyter_flows.settings import Settings, package_version
+from jupyter_flows.storage.base import host_label
 
 log = logging.getLogger("jupyter_flows.agent")
 
@@ -107,7 +108,7 @@ class Agent:
         self._settings = settings
         host = platform.node() or "localhost"
         self.name = name or host
-        offered = {*labels, *([host] if hostname_label else [])}
+        offered = {*labels, *([host_label()] if hostname_label else [])}
         for label in offered:
             if not LABEL_PATTERN.fullmatch(label):
                 msg = f"label {label!r} is not one word of letters, digits, '.', '_', ':' or '-'"

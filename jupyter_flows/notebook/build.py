@@ -106,13 +106,13 @@ def _trigger(options: TaskOptions, info: CellInfo) -> Any:
 
 
 def parameters_of(source: str) -> list[ParameterSpec]:
-    """Return the parameters that a parameters cell declares: names bound to constants.
+    r"""Return the parameters that a parameters cell declares: names bound to constants.
 
     A name bound to anything else can be overridden by a run too, but has no default that could be sent.
 
     Examples
     --------
-    >>> [(spec.name, spec.default) for spec in parameters_of("city = 'Oslo'\\nyears = [2014, 2015]")]
+    >>> [(spec.name, spec.default) for spec in parameters_of("city = 'Oslo'\nyears = [2014, 2015]")]
     [('city', 'Oslo'), ('years', [2014, 2015])]
     """
     specs: list[ParameterSpec] = []
@@ -127,9 +127,11 @@ def parameters_of(source: str) -> list[ParameterSpec]:
             default = ast.literal_eval(value)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             default = None
-        for target in targets:
-            if isinstance(target, ast.Name):
-                specs.append(make_parameter_spec(target.id, _sendable(default), required=False))
+        specs += [
+            make_parameter_spec(target.id, _sendable(default), required=False)
+            for target in targets
+            if isinstance(target, ast.Name)
+        ]
     return specs
 
 

@@ -21,7 +21,6 @@ from jupyter_flows.errors import StorageUnavailable
 from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.settings import load_settings
 
-
 LONGEST_LABEL = 100
 
 
