@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import os
+from types import FunctionType
 from typing import Any
 
 from jupyter_flows.magics.cells import CellRecorder
 from jupyter_flows.magics.task_magic import TaskLines
+
+HELP = {
+    "task": """Make this cell a task of the notebook's flow; it runs as the ordinary cell it is.
+
+    %%task [NAME] [--retries N] [--retry-delay 10s] [--timeout 5m] [--trigger NAME]
+           [--after TASK,…] [--in NAME,…] [--out NAME,…] [--mutates NAME,…] [--tags WORD,…]
+
+    Which task needs which is read from the variables that cells read and write; --after, --in, --out and
+    --mutates say what cannot be read. %flow shows the flow.
+    """,
+    "parameters": """Make the names that this cell binds the flow's parameters.
+
+    Their values are defaults: a run may set others (%flow run -p NAME=VALUE).
+    """,
+    "skip": """Run this cell here, and leave it out of headless runs.""",
+}
+"""What ``%%task?`` shows."""
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -27,15 +45,16 @@ def load_ipython_extension(shell: Any) -> None:
         flow_line(shell, line, headless=headless)
 
     def body(line: str, cell: str) -> None:
-        """Run the cell and make it a task: ``%%task [NAME] [--retries N --retry-delay 10s …]``."""
         del line
         shell.run_cell(cell)
 
     shell.register_magic_function(flow, "line", "flow")
     # Cells that begin with these are rewritten before magics are looked for; they are registered so that
     # completion, %lsmagic and help know them, and so that a call from code works.
-    for name in ("task", "parameters", "skip"):
-        shell.register_magic_function(body, "cell", name)
+    for name, text in HELP.items():
+        magic = FunctionType(body.__code__, body.__globals__, name, closure=body.__closure__)
+        magic.__doc__ = text
+        shell.register_magic_function(magic, "cell", name)
     shell.register_magic_function(lines.refuse, "line", "_flows_refuse")
     if headless:
         return

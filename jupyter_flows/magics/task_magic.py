@@ -23,7 +23,7 @@ class TaskLines:
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Take the line off; a line that cannot be read becomes a cell that only says so."""
-        if not lines or not any(line.startswith("%%") for line in lines):
+        if not any(line.startswith("%%") for line in lines) or _asks_for_help(lines):
             return lines
         source = "".join(lines)
         code = code_for_kernel(source)
@@ -44,3 +44,9 @@ class TaskLines:
         from IPython.core.error import UsageError
 
         raise UsageError(self._refusal)
+
+
+def _asks_for_help(lines: list[str]) -> bool:
+    """Whether the cell is ``%%task?``."""
+    said = [line.strip() for line in lines if line.strip()]
+    return len(said) == 1 and said[0].endswith("?")
