@@ -48,7 +48,7 @@ class EngineReporter:
 
     def task_run_state(self, *, slug: str, name: str, map_index: int, state: State, attempt: int) -> None:
         """Pass a task's state on; keep its traceback here."""
-        if isinstance(state.result, BaseException) and state.is_failed():
+        if isinstance(state.result, BaseException):
             keep_traceback(self._directory, state.result, title=f"{name}, attempt {attempt}")
         self._tell(
             slug,

@@ -34,8 +34,10 @@ print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.st
     [
         (
             "agent",
-            "import jupyter_flows.cli.agent, jupyter_flows.agent.loop as loop, jupyter_flows.agent.link, urllib3\n"
-            "loop.installed_kernel_names()",
+            (
+                "import jupyter_flows.cli.agent, jupyter_flows.agent.loop as loop, jupyter_flows.agent.link, urllib3\n"
+                "loop.installed_kernel_names()"
+            ),
             45,
         ),
         ("keeper", "import jupyter_flows.agent.keeper, urllib3", 35),

@@ -54,10 +54,10 @@ class Executed:
 
     def text(self, position: int) -> str:
         """What a cell printed or displayed, as text."""
-        found = []
-        for output in self.code[position].outputs:
-            found.append(output.get("text") or output.get("data", {}).get("text/plain", ""))
-        return "".join(found)
+        outputs = self.code[position].outputs
+        return "".join(
+            output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+        )
 
 
 @pytest.fixture
