@@ -36,10 +36,11 @@ _TEMPORARY = {429, 502, 503, 504, 507}
 
 
 def _by_code(base: type[FlowsError]) -> dict[str, type[FlowsError]]:
-    found = {base.code: base}
+    found: dict[str, type[FlowsError]] = {}
     for child in base.__subclasses__():
         found |= _by_code(child)
-    return found
+    # A code belongs to the class that names it, not to children that only inherit it.
+    return found | {base.code: base}
 
 
 class Transport:

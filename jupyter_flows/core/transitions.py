@@ -293,10 +293,8 @@ def _from_holder(run: Run, event: HolderEvent, *, now: datetime, policy: Policy)
             return _end(run, "Cancelled", run.message)
         case _:
             if run.lost:
-                return Refusal(
-                    code="lease_lost",
-                    sentence=f"the lease of {run.agent} ended at {_clock(run.lost_at)}; the run is {run.state}",
-                )
+                ended = f"the lease of {run.agent} ended at {_clock(run.lost_at)}"
+                return Refusal(code="lease_lost", sentence=f"{ended}; the run is {run.state}")
             return _refused(run, {Start: "start", Beat: "renew"}.get(type(event), "report on"))
 
 

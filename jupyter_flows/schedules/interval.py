@@ -114,8 +114,8 @@ class IntervalSchedule(Schedule, frozen=True):
 
         Examples
         --------
-        >>> IntervalSchedule(timedelta(minutes=10)).in_words(), IntervalSchedule(timedelta(hours=1)).in_words()
-        ('every 10 minutes', 'every hour')
+        >>> [IntervalSchedule(timedelta(minutes=count)).in_words() for count in (10, 60)]
+        ['every 10 minutes', 'every hour']
         """
         seconds = self.interval.total_seconds()
         where = f" {self.time_zone}" if self.time_zone != "UTC" else ""

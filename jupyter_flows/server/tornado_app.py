@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
-from urllib.parse import unquote
 
 import msgspec
 from tornado import web
@@ -135,7 +134,7 @@ class Dispatcher:
         raise NotImplementedError
 
     async def dispatch(self, path: dict[str, str]) -> None:
-        """Answer a request of one row of the table."""
+        """Answer a request of one row of the table; tornado has unquoted *path*."""
         handler: Any = self
         row = self.rows.get(handler.request.method)
         try:
@@ -145,8 +144,7 @@ class Dispatcher:
                 return
             asked = await self.asked_by(row)
             check_body(handler, row)
-            where = {name: unquote(value) for name, value in path.items()}
-            self._answering = asyncio.ensure_future(self.backend().answer(handler, row, where, asked))
+            self._answering = asyncio.ensure_future(self.backend().answer(handler, row, path, asked))
             await self._answering
         except asyncio.CancelledError:
             # Whoever asked is gone; a long poll must not be given a run for a dead agent.

@@ -41,9 +41,10 @@ def test_no_agent_is_running():
 
 def test_the_nearest_agent_and_what_it_lacks_are_named():
     reasons = why(run(labels=("big", "gpu")), agent("far", "x"), agent("near", "gpu"))
-    assert reasons == (
+    (reason,) = reasons
+    assert reason == (
         "no living agent offers big, gpu: the nearest, near, lacks big; "
-        "start one with `jupyter flows agent start -l big -l gpu`",
+        "start one with `jupyter flows agent start -l big -l gpu`"
     )
 
 
