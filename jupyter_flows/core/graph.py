@@ -174,15 +174,17 @@ class FlowGraph:
             msg = f"parameter {edge.downstream_task.name!r} cannot wait for task {edge.upstream_task.name!r}"
             raise InvalidFlow(msg)
         if edge.key is not None:
-            fed = (edge.downstream_task, edge.key)
-            if fed in self._keyed:
-                msg = f"argument {edge.key!r} of task {edge.downstream_task.name!r} is fed twice"
-                raise InvalidFlow(msg)
-            self._keyed[fed] = None
+            self._feed(edge.downstream_task, edge.key)
         self._edges.append(edge)
         self._to[edge.downstream_task].append(edge)
         self._from[edge.upstream_task].append(edge)
         return edge
+
+    def _feed(self, task: Task, key: str) -> None:
+        if (task, key) in self._keyed:
+            msg = f"argument {key!r} of task {task.name!r} is fed twice"
+            raise InvalidFlow(msg)
+        self._keyed[task, key] = None
 
     def chain(self, *tasks: Task) -> list[Edge]:
         """Make each task wait for the one before it."""
@@ -206,6 +208,7 @@ class FlowGraph:
             if holds_task(value):
                 self.add_edge(self._as_task(value), task, key)
             else:
+                self._feed(task, key)
                 self.constants.setdefault(task, {})[key] = value
 
     def _as_task(self, value: Any) -> Task:
@@ -397,4 +400,6 @@ class FlowGraph:
         for edge in other.edges:
             self._add_edge(edge)
         for task, values in other.constants.items():
-            self.constants.setdefault(task, {}).update(values)
+            for key, value in values.items():
+                self._feed(task, key)
+                self.constants.setdefault(task, {})[key] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -125,11 +126,23 @@ def make_parameter_spec(name: str, default: Any, *, required: bool) -> Parameter
             "so they are numbers, texts, true, false, null, or lists of these"
         )
         raise InvalidParameters(msg)
+    if any(not _fits_json(item) for item in (default if scalars else [default])):
+        msg = (
+            f"parameter {name!r} has a default that JSON cannot carry exactly (not finite, or beyond 2**53); "
+            "give it as text"
+        )
+        raise InvalidParameters(msg)
     if len(json.dumps(default)) > PARAMETER_LIMIT_BYTES:
         msg = f"parameter {name!r} has a default of more than 2 kB; put it into a file and name the file"
         raise InvalidParameters(msg)
     value = list(default) if isinstance(default, tuple) else default
     return ParameterSpec(name=name, slug=name, required=required, default=value)
+
+
+def _fits_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) <= 2**53
 
 
 def _seconds(delta: timedelta | None) -> float | None:
