@@ -107,9 +107,7 @@ def _server(settings: Settings, *, port: int | None) -> Iterator[str]:
         raise ServerNotRunning(msg)
     server: RunningServer
     try:
-        server = start_server_thread(
-            settings, host=settings.host, port=settings.port if port is None else port
-        )
+        server = start_server_thread(settings, host=settings.host, port=port)
     except DatabaseInUse as error:
         msg = f"{error} It does not answer yet; try again in a moment."
         raise DatabaseInUse(msg) from error
