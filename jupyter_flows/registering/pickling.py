@@ -14,7 +14,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -31,7 +31,9 @@ HEALTH_CHECK_LIMIT_S = 120
 LIMIT_BYTES = 256 * 1024 * 1024
 DEEPEST = 20_000
 """Python frames that pickling may nest: a chain of a thousand functions that call each other."""
-_LOAD = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).sorted_tasks()"
+_LOAD = (
+    "import sys, cloudpickle; sys.path[:0] = sys.argv[1:]; cloudpickle.load(sys.stdin.buffer).sorted_tasks()"
+)
 
 
 def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> bytes:
@@ -51,7 +53,11 @@ def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> by
     for module in registered:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return _dumps(flow)
+        data = _dumps(flow)
+        if len(data) > LIMIT_BYTES:
+            raise CannotPickle(_too_large(flow, len(data)))
+    except CannotPickle:
+        raise
     except RecursionError as error:
         msg = f"flow {flow.name!r} cannot be pickled: its objects are nested too deeply"
         raise CannotPickle(msg) from error
@@ -60,23 +66,38 @@ def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> by
     finally:
         for module in registered:
             cloudpickle.unregister_pickle_by_value(module)
+    return data
 
 
-def check_in_fresh_interpreter(data: bytes, *, flow_name: str) -> None:
+def check_in_fresh_interpreter(data: bytes, *, flow_name: str, beside: Path | None = None) -> None:
     """Load the pickle back in another process, as an agent will.
+
+    Parameters
+    ----------
+    data : bytes
+    flow_name : str
+    beside : Path, optional
+        Directory of the flow's source, where an agent of this machine finds modules too.
 
     Raises
     ------
     CannotPickle : with the class of what went wrong there.
     """
-    done = subprocess.run(  # noqa: S603 - our own interpreter, a constant program
-        [sys.executable, "-c", _LOAD],
-        input=data,
-        capture_output=True,
-        timeout=HEALTH_CHECK_LIMIT_S,
-        check=False,
-        cwd="/",
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter, a constant program
+            [sys.executable, "-c", _LOAD, *([str(beside)] if beside is not None else [])],
+            input=data,
+            capture_output=True,
+            timeout=HEALTH_CHECK_LIMIT_S,
+            check=False,
+            cwd="/",
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = (
+            f"flow {flow_name!r} was pickled, but a fresh interpreter needed over {HEALTH_CHECK_LIMIT_S} s "
+            "to load it; what does it import, or hold, that takes so long?"
+        )
+        raise CannotPickle(msg) from error
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         msg = (
@@ -118,9 +139,12 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
     _dynamic_function_reduce = cloudpickle.Pickler._dynamic_function_reduce  # noqa: SLF001
     _function_getnewargs = cloudpickle.Pickler._function_getnewargs  # noqa: SLF001
 
-    def __init__(self, stream: io.BytesIO) -> None:
+    def __init__(self, stream: io.BytesIO, *, seed: str, open_sets: frozenset[int]) -> None:
         super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
         self.globals_ref: dict[int, dict[str, Any]] = {}
+        self.class_ids: dict[type, str] = {}
+        self._seed = seed
+        self._open_sets = open_sets
 
     def reducer_override(self, obj: Any) -> Any:
         """Ask cloudpickle for what is not plain data."""
@@ -132,24 +156,50 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
         if kind is CodeType:
             return internals._code_reduce(_without_place(obj))  # noqa: SLF001
         if isinstance(obj, type):
-            if internals._should_pickle_by_reference(obj) is False:  # noqa: SLF001
-                _give_id(obj)
-            return internals._class_reduce(obj)  # noqa: SLF001
+            return self._with_id(internals._class_reduce(obj), obj)  # noqa: SLF001
         return NotImplemented
+
+    def _with_id(self, reduced: Any, kind: type) -> Any:
+        """Return a class's reduction with an id of our own, instead of cloudpickle's random one."""
+        if not isinstance(reduced, tuple) or reduced[0] not in _CLASS_MAKERS:
+            return reduced  # it is imported, not carried along
+        maker, arguments, (attributes, slots), *rest = reduced
+        # Made from sets: the names that methods assign (Python 3.13), and what was register()ed at an ABC.
+        if isinstance(assigned := attributes.get("__static_attributes__"), tuple):
+            attributes["__static_attributes__"] = tuple(sorted(assigned))
+        if isinstance(virtual := attributes.get("_abc_impl"), list):
+            virtual.sort(key=lambda other: (other.__module__, other.__qualname__))
+        own = self.class_ids.setdefault(kind, f"{self._seed}-{len(self.class_ids)}")
+        # Both makers end in (..., class_tracker_id, extra).
+        return maker, (*arguments[:-2], own, arguments[-1]), (attributes, slots), *rest
+
+    def _in_order(self, items: set[Any] | frozenset[Any]) -> list[Any]:
+        """Return the items of a set in an order that depends on them alone."""
+        if id(items) in self._open_sets:
+            return list(items)  # an item leads back to its own set: there is no order to be had
+        inside = self._open_sets | {id(items)}
+
+        def place(item: Any) -> tuple[str, Any]:
+            kind = type(item)
+            if kind in _ATOMS:
+                return kind.__name__, repr(item).encode("utf-8", "surrogatepass")
+            return kind.__qualname__, _pickled(item, seed="item", open_sets=inside)[0]
+
+        return sorted(items, key=place)
 
     def save_set(self, obj: set[Any]) -> None:
         """Write a set in an order that is its content's (cf. ``pickle._Pickler.save_set``)."""
         self.write(pickle.EMPTY_SET)
         self.memoize(obj)
         self.write(pickle.MARK)
-        for item in _in_order(obj):
+        for item in self._in_order(obj):
             self.save(item)
         self.write(pickle.ADDITEMS)
 
     def save_frozenset(self, obj: frozenset[Any]) -> None:
         """Write a frozen set likewise."""
         self.write(pickle.MARK)
-        for item in _in_order(obj):
+        for item in self._in_order(obj):
             self.save(item)
         if id(obj) in self.memo:
             # An item led back to this very set, which has been written meanwhile.
@@ -162,38 +212,29 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
     dispatch[frozenset] = save_frozenset
 
 
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None), dict, list, tuple, set, frozenset})
-
-
-def _in_order(items: Iterable[Any]) -> list[Any]:
-    return sorted(items, key=_canonical)
-
-
-def _canonical(value: Any) -> str:
-    """Return a text that is the same in every process; objects that have none stand by their type."""
-    if isinstance(value, str | int | float | complex | bytes | None | type(Ellipsis)):
-        return f"{type(value).__name__} {value!r}"
-    if isinstance(value, tuple | list):
-        return f"{type(value).__name__} ({', '.join(map(_canonical, value))})"
-    if isinstance(value, set | frozenset):
-        return f"{type(value).__name__} {{{', '.join(sorted(map(_canonical, value)))}}}"
-    if isinstance(value, CodeType):
-        inner = _canonical(value.co_consts)
-        return f"code {value.co_name} {value.co_code.hex()} {value.co_names} {value.co_varnames} {inner}"
-    if isinstance(value, FunctionType):
-        return f"function {value.__qualname__} {_canonical(value.__code__)}"
-    if isinstance(value, staticmethod | classmethod):
-        return f"{type(value).__name__} {_canonical(value.__func__)}"
-    if isinstance(value, property):
-        return f"property {_canonical((value.fget, value.fset, value.fdel))}"
-    kind = value if isinstance(value, type) else type(value)
-    return f"{'class' if value is kind else 'a'} {kind.__module__}.{kind.__qualname__}"
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+_PLAIN = _ATOMS | {dict, list, tuple, set, frozenset}
+_CLASS_MAKERS = (internals._make_skeleton_class, internals._make_skeleton_enum)  # noqa: SLF001
 
 
 def _dumps(value: Any) -> bytes:
+    """Return *value* pickled; equal content gives equal bytes, in whichever process.
+
+    A class that is carried along is known to the process that loads it by an id: two that differ must not
+    share one (they would become one class), and the same one must keep it. So the id is made of the digest
+    of everything, and the class's place in it: only when there are such classes, it takes a second pass.
+    """
+    data, has_classes = _pickled(value, seed="class")
+    if has_classes:
+        data, _ = _pickled(value, seed=hashlib.sha256(data).hexdigest()[:24])
+    return data
+
+
+def _pickled(value: Any, *, seed: str, open_sets: frozenset[int] = frozenset()) -> tuple[bytes, bool]:
     with io.BytesIO() as stream, _deep():
-        _Pickler(stream).dump(value)
-        return stream.getvalue()
+        pickler = _Pickler(stream, seed=seed, open_sets=open_sets)
+        pickler.dump(value)
+        return stream.getvalue(), bool(pickler.class_ids)
 
 
 @contextmanager
@@ -214,38 +255,58 @@ def _without_place(code: CodeType) -> CodeType:
     return code.replace(co_filename="<notebook>" if in_kernel else name)
 
 
-def _give_id(kind: type) -> None:
-    """Give a class that is pickled by value an id made of its content, instead of a random one."""
-    known = internals._DYNAMIC_CLASS_TRACKER_BY_CLASS  # noqa: SLF001
-    if kind in known:
-        return
-    if isinstance(attributes := vars(kind).get("__static_attributes__"), tuple):
-        # Python 3.13 lists them in the order of a set.
-        kind.__static_attributes__ = tuple(sorted(attributes))  # type: ignore[attr-defined]
-    parts = [kind.__qualname__, *(base.__qualname__ for base in kind.__mro__)]
-    parts += [f"{name} {_canonical(value)}" for name, value in sorted(vars(kind).items())]
-    identity = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
-    with internals._DYNAMIC_CLASS_TRACKER_LOCK:  # noqa: SLF001
-        internals._DYNAMIC_CLASS_TRACKER_BY_ID[identity] = kind  # noqa: SLF001
-        known[kind] = identity
-
-
 def _culprit(flow: FlowGraph, error: BaseException) -> str:
     """Say which variable of which task cannot be pickled."""
     for task in flow.tasks:
         for name, value in _used_by(task):
             if not _picklable(value):
-                inner = _inside(value)
-                kind = f"a {_type_name(value)}" + (
-                    f" that holds a {_type_name(inner)}" if inner is not None else ""
-                )
                 return (
-                    f"task {task.name!r}{_cell_of(task)} uses {name!r}, {kind}, which cannot be pickled; "
+                    f"task {task.name!r}{_cell_of(task)} uses {name!r}, {_kind_of(value)}, "
+                    "which cannot be pickled; "
                     "create it inside the task, or register with storage notebook or script"
                 )
         if not _picklable(task):
             return f"task {task.name!r}{_cell_of(task)} cannot be pickled ({type(error).__name__})"
+    for task, arguments in flow.constants.items():
+        for name, value in arguments.items():
+            if not _picklable(value):
+                return (
+                    f"task {task.name!r} is given {_kind_of(value)} as argument {name!r}, which cannot be "
+                    "pickled; create it inside the task, or register with storage notebook or script"
+                )
+    for name in ("executor", "schedule", "run_config", "storage", "state_handlers", "result"):
+        if not _picklable(value := getattr(flow, name, None)):
+            return f"flow {flow.name!r} has {_kind_of(value)} as its {name}, which cannot be pickled"
     return f"flow {flow.name!r} cannot be pickled ({type(error).__name__})"
+
+
+def _too_large(flow: FlowGraph, size_bytes: int) -> str:
+    """Say which variable of which task weighs most."""
+    weights = [
+        (len(_dumps(value)), task.name, name, value) for task in flow.tasks for name, value in _used_by(task)
+    ]
+    weights += [
+        (len(_dumps(value)), task.name, name, value)
+        for task, arguments in flow.constants.items()
+        for name, value in arguments.items()
+    ]
+    sentence = (
+        f"flow {flow.name!r} is {_megabytes(size_bytes)} as a pickle, more than {_megabytes(LIMIT_BYTES)}"
+    )
+    if weights:
+        weight, task_name, name, value = max(weights, key=lambda found: found[0])
+        sentence += f": task {task_name!r} uses {name!r}, a {_type_name(value)} of {_megabytes(weight)}"
+    return f"{sentence}; put data into files that tasks read"
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def _kind_of(value: Any) -> str:
+    """Say what an object is, and what of it is in the way, e.g. ``a dict that holds a _thread.lock``."""
+    inner = _inside(value)
+    return f"a {_type_name(value)}" + (f" that holds a {_type_name(inner)}" if inner is not None else "")
 
 
 def _used_by(task: Task) -> Iterator[tuple[str, Any]]:
