@@ -129,7 +129,8 @@ class Flow(FlowGraph):
         from jupyter_flows.core.serialize import to_flow_spec
         from jupyter_flows.schema.refs import StorageRef
 
-        plain: dict[str, Any] = msgspec.to_builtins(to_flow_spec(self, storage=StorageRef(kind="none")))
+        spec = to_flow_spec(self, storage=StorageRef(kind="none"))
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
         return plain
 
     def _ipython_display_(self) -> None:
