@@ -8,6 +8,7 @@ import {
   record,
   records,
   type AgentRecord,
+  type Explanation,
   type FlowSpec,
   type FlowSummary,
   type LogRecord,
@@ -69,6 +70,10 @@ export class FlowsClient {
   async createRun(flow: string, parameters: Record<string, ParameterValue>): Promise<RunRecord> {
     const body = { parameters };
     return record('RunRecord', await this._ask('POST', `flows/${encodeURIComponent(flow)}/runs`, {}, body));
+  }
+
+  async explain(flow: string): Promise<Explanation> {
+    return record('Explanation', await this._ask('GET', `flows/${encodeURIComponent(flow)}/explain`));
   }
 
   async agents(): Promise<AgentRecord[]> {

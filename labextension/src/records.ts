@@ -23,6 +23,7 @@ type Shape = Readonly<Record<string, Kind>>;
 /** The fields that screens stand on; everything else is optional and read with a default. */
 const SHAPES = {
   AgentRecord: { id: 'string', name: 'string', last_seen_at: 'string' },
+  Explanation: { flow: 'string', where_code: 'string' },
   FlowSummary: { id: 'string', name: 'string', project: 'string', version: 'number', paused: 'boolean' },
   FlowSpec: { name: 'string', storage: 'object' },
   RunRecord: { id: 'string', name: 'string', flow_id: 'string', flow_name: 'string', state: 'object', scheduled_at: 'string' },
