@@ -106,16 +106,17 @@ class Coat:
         while not self._stopped:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), LOOK_EVERY_S)
+            was_silent = self._look.is_set()
             self._look.clear()
-            if self._service is None and not await self._other_lives():
+            if self._service is None and not await self._other_lives(ask=was_silent):
                 await self._decide()
 
-    async def _other_lives(self) -> bool:
-        return (
-            self._used is not None
-            and discovery.announced(self.settings.home) == self._used
-            and discovery.is_alive(self._used)
-        )
+    async def _other_lives(self, *, ask: bool) -> bool:
+        """Tell whether the server in use is there; *ask* it too, since a pid may be another's by now."""
+        used = self._used
+        if used is None or discovery.announced(self.settings.home) != used or not discovery.is_alive(used):
+            return False
+        return not ask or await _answers(used.url)
 
     async def _decide(self) -> None:
         async with self._deciding:

@@ -65,6 +65,7 @@ class Scheduler:
         self._wall_offset = utc_now().timestamp() - monotonic()
         self._last_tick: float | None = None
         self._next_trim = monotonic()
+        self._looked_at: datetime | None = None
         self._was_leader = False
 
     def start(self) -> None:
@@ -110,7 +111,9 @@ class Scheduler:
         self._last_tick = now
         if self._database.lead():
             merge = paused_s > GAP_S or not self._was_leader
-            self._was_leader = True
+            if not self._was_leader:
+                self._was_leader = True
+                self._grace_until = now + self._settings.lease_ttl_s
             while self._make_due(merge=merge):
                 pass
             with self._database.read() as tx:
@@ -132,7 +135,10 @@ class Scheduler:
         with self._database.read() as tx:
             due_at = run_store.next_due_at(tx)
             schedule_at = schedule_store.next_schedule_at(tx)
-        self._offer()
+            became_due = self._looked_at is None or run_store.became_due(tx, since=self._looked_at)
+            self._looked_at = tx.now
+        if became_due:
+            self._offer()
         return min((at for at in (due_at, schedule_at) if at is not None), default=None)
 
     def _notice_jump(self, now: float) -> None:

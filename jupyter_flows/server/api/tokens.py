@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from jupyter_flows.schema.server import CreateToken, NewToken, Nothing, TokenPage, VersionInfo
 from jupyter_flows.server import auth
 from jupyter_flows.server.api.call import Call
 from jupyter_flows.server.store import tokens as store
+from jupyter_flows.settings import package_version
 
 
 def get_version(call: Call) -> VersionInfo:
@@ -19,14 +18,6 @@ def get_version(call: Call) -> VersionInfo:
         kind=server.kind,
         started_at=server.started_at,
     )
-
-
-def package_version() -> str:
-    """Return the version of this package."""
-    try:
-        return version("jupyter-flows")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def list_tokens(call: Call) -> TokenPage:

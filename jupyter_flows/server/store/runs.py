@@ -359,6 +359,16 @@ def next_due_at(tx: Transaction) -> datetime | None:
     return found
 
 
+def became_due(tx: Transaction, *, since: datetime) -> bool:
+    """Tell whether a Scheduled run became due after *since*, or the clock went back."""
+    if tx.now < since:
+        return True
+    query = sa.select(runs.c.id).where(
+        runs.c.state == "Scheduled", runs.c.scheduled_at > since, runs.c.scheduled_at <= tx.now
+    )
+    return tx.connection.execute(query.limit(1)).first() is not None
+
+
 def waiting_labels(tx: Transaction) -> list[tuple[str, tuple[str, ...]]]:
     """Return the different label sets of due runs, as stored and decoded."""
     query = sa.select(runs.c.labels).where(runs.c.state == "Scheduled", runs.c.scheduled_at <= tx.now)
