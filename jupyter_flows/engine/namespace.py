@@ -6,6 +6,8 @@ changed. What of IPython's syntax a cell uses is ``shell.py``'s business.
 
 from __future__ import annotations
 
+import __future__
+
 import ast
 import asyncio
 import inspect
@@ -93,8 +95,10 @@ class NamespaceBackend:
         filename = f"<cell {task.index}: {task.name}>"
         try:
             source = as_python(task.source)
-            codes = _compiled(source, filename)
-            with self._shell.lent(needed="get_ipython()" in source):
+            codes = _compiled(source, filename, self._futures)
+            for code, _ in codes:
+                self._futures |= code.co_flags & FUTURES
+            with self._shell.lent():
                 if any(code.co_flags & inspect.CO_COROUTINE for code, _ in codes):
                     self._in_loop(self._execute_in_loop(codes))
                 else:
@@ -153,14 +157,14 @@ class NamespaceBackend:
             raise failures[0]
 
 
-def _compiled(source: str, filename: str) -> list[tuple[CodeType, bool]]:
+def _compiled(source: str, filename: str, futures: int) -> list[tuple[CodeType, bool]]:
     """Return code to execute, and whether its value is to be shown, as a kernel does it."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
 
     def code(node: ast.Module | ast.Expression, mode: str) -> CodeType:
         # Without dont_inherit, this module's __future__ imports would apply to the user's cells.
-        made = compile(node, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        made = compile(node, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | futures, dont_inherit=True)
         assert isinstance(made, CodeType)
         return made
 
@@ -170,6 +174,7 @@ def _compiled(source: str, filename: str) -> list[tuple[CodeType, bool]]:
         del tree.body[-1]
         if tree.body:
             codes.append((code(tree, "exec"), False))
+            futures |= codes[0][0].co_flags & FUTURES
         is_quiet = source.rstrip().endswith(";")
         codes.append((code(ast.Expression(last.value), "eval"), not is_quiet))
     elif last is not None:

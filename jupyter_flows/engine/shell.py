@@ -47,30 +47,35 @@ def _is_python(source: str) -> bool:
     return True
 
 
+_INJECTED = ("__IPYTHON__", "display", "get_ipython")
+"""What a shell puts into ``builtins`` when it is made."""
+
+
 class Shell:
-    """What stands behind ``get_ipython()`` in the namespace of *module*."""
+    """What stands behind ``get_ipython()`` and ``display`` in the namespace of *module*."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
         self._own: Any = None
+        # In a kernel these two are there without an import.
+        module.__dict__.update(get_ipython=self.get, display=_display)
+
+    def get(self) -> Any:
+        """Return the shell that runs in this process, else one of our own, made at the first call."""
+        shell = _running()
+        if shell is None:
+            shell = self._own = self._own or _make(self._module)
+        return shell
 
     @contextmanager
-    def lent(self, *, needed: bool) -> Iterator[None]:
-        """Let the shell work on our namespace within the block.
-
-        A running shell always does, since functions that cells call may ask for it; one of our own is
-        made when the first cell needs it.
-        """
-        shell = _running() or self._own
-        if shell is None and needed:
-            shell = self._own = _make(self._module)
+    def lent(self) -> Iterator[None]:
+        """Let the shell that runs in this process, if there is one, work on our namespace in the block."""
+        shell = _running()
         if shell is None:
             yield
             return
-        namespace = self._module.__dict__
-        namespace.setdefault("get_ipython", lambda: shell)
         before = shell.user_ns, shell.user_module
-        shell.user_ns, shell.user_module = namespace, self._module
+        shell.user_ns, shell.user_module = self._module.__dict__, self._module
         try:
             yield
         finally:
@@ -79,12 +84,16 @@ class Shell:
     def show(self, value: Any) -> None:
         """Show the value of a cell's last line where there is somebody to see it; set ``_``."""
         self._module.__dict__["_"] = value
-        shell = _running()
-        if shell is not None and getattr(shell, "kernel", None) is not None:
-            from IPython.display import display
+        if getattr(_running(), "kernel", None) is not None:
+            _display(value)
 
-            show: Any = display
-            show(value)
+
+def _display(*values: Any, **options: Any) -> Any:
+    """Show *values* as IPython does."""
+    from IPython.display import display
+
+    show: Any = display
+    return show(*values, **options)
 
 
 def _running() -> Any:
@@ -107,15 +116,23 @@ def _make(module: ModuleType) -> Any:
     quiet.HistoryManager.enabled = False
     quiet.HistoryManager.hist_file = ":memory:"
     quiet.InteractiveShell.colors = "nocolor"
-    hooks = sys.displayhook, sys.excepthook, sys.modules.get("__main__")
-    had_display = hasattr(builtins, "display")
+    before = sys.displayhook, sys.excepthook, sys.modules.get("__main__")
+    kept = {name: vars(builtins)[name] for name in _INJECTED if name in vars(builtins)}
+    base: Any = InteractiveShell
+
+    class QuietShell(base):  # type: ignore[misc]
+        """Without the event loop of a window system: ``%matplotlib inline`` asks for one and needs none."""
+
+        def enable_gui(self, gui: str | None = None) -> None:
+            """Nothing."""
+
     try:
-        kind: Any = InteractiveShell
-        shell = kind(config=quiet, user_module=module, user_ns=module.__dict__)
+        shell = QuietShell(config=quiet, user_module=module, user_ns=module.__dict__)
     finally:
-        sys.displayhook, sys.excepthook = hooks[0], hooks[1]
-        if hooks[2] is not None:
-            sys.modules["__main__"] = hooks[2]
-        if not had_display:
-            module.__dict__.setdefault("display", getattr(builtins, "display", None))
+        sys.displayhook, sys.excepthook = before[0], before[1]
+        if before[2] is not None:
+            sys.modules["__main__"] = before[2]
+        for name in _INJECTED:
+            vars(builtins).pop(name, None)
+        vars(builtins).update(kept)
     return shell

@@ -86,6 +86,17 @@ def test_future_imports_of_this_package_do_not_reach_cells(run):
     assert run("def f(a: 1): pass\nx = f.__annotations__['a']") == {"x": 1}
 
 
+def test_future_imports_of_a_cell_reach_the_cells_below(run):
+    assert run("from __future__ import annotations", "def f(a: 1): pass\nx = f.__annotations__['a']") == {
+        "x": "1"
+    }
+
+
+def test_display_is_there_as_in_a_kernel(run, capsys):
+    run("display('shown')")
+    assert "shown" in capsys.readouterr().out
+
+
 def test_top_level_await_works_and_cells_share_the_loop(run):
     assert run(
         "import asyncio\nloop = asyncio.get_running_loop()\nawait asyncio.sleep(0)",
@@ -124,7 +135,10 @@ def test_shell_lines_and_magics_work_without_a_shell():
     def run(source, *writes):
         return backend.call(CellTask("c", source=source, cell_id="c", index=1, writes=writes), {}, {}, None)
     print(run("name = 'you'\\nfiles = !echo hello {name}", "files"))
-    run("%matplotlib --list")
+    run("%matplotlib inline")
+    run("%load_ext autoreload\\n%autoreload 2")
+    run("def list_files():\\n    return get_ipython().getoutput('echo a')")
+    print(run("w = list_files()", "w"))
     print(run("%%time\\ny = name * 2", "y"))
     print(run("%%capture out\\nprint('caught')", "out")["out"].stdout)
     print(run("%env JUPYTER_FLOWS_TEST=3\\nimport os\\nz = os.environ['JUPYTER_FLOWS_TEST']", "z"))
@@ -140,7 +154,7 @@ def test_shell_lines_and_magics_work_without_a_shell():
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    for wanted in ("{'files': ['hello you']}", "{'y': 'youyou'}", "caught", "{'z': '3'}"):
+    for wanted in ("{'files': ['hello you']}", "{'y': 'youyou'}", "caught", "{'z': '3'}", "{'w': ['a']}"):
         assert wanted in done.stdout
 
 

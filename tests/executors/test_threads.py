@@ -118,15 +118,14 @@ def test_two_runs_with_one_executor_do_not_meet():
 
 
 def test_threads_end_with_the_run():
-    before = threading.active_count()
+    seen = set()
     with Flow("threads", executor=ThreadExecutor(4)) as flow:
         for _ in range(8):
-            task(lambda: 1)()
+            task(lambda: seen.add(threading.current_thread()), name="note")()
     flow.run()
-    for thread in threading.enumerate():
-        if thread.name.startswith("flow task"):
-            thread.join(30)
-    assert threading.active_count() == before
+    for thread in seen:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in seen)
 
 
 def test_executors_are_picklable_options():
