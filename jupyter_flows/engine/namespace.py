@@ -5,7 +5,6 @@ changed. What of IPython's syntax a cell uses is ``shell.py``'s business.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -17,6 +16,8 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import reduce
+from operator import or_
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -29,6 +30,9 @@ from jupyter_flows.notebook.cell_task import CellTask
 
 _one_at_a_time = threading.RLock()
 """There is one ``sys.modules['__main__']``."""
+
+FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
+"""``from __future__ import`` of one cell holds in all later ones, in a kernel and here."""
 
 
 class NamespaceBackend:
@@ -53,6 +57,7 @@ class NamespaceBackend:
         self.module = ModuleType("__main__", "A notebook that runs as a flow.")
         self._shell = Shell(self.module)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._futures = 0
 
     def call(
         self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
