@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth import User
@@ -320,4 +321,6 @@ def _local_url(serverapp: Any) -> str:
     """Return where programs of this machine reach the server, or nothing for a Unix socket."""
     if serverapp.sock:
         return ""
-    return str(serverapp.local_url).partition("?")[0].rstrip("/")
+    # local_url ends with the page that opens first (/lab, /tree); the API is below the base URL.
+    parts = urlsplit(str(serverapp.local_url))
+    return f"{parts.scheme}://{parts.netloc}{serverapp.base_url}".rstrip("/")
