@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -16,9 +16,13 @@ from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
-from jupyter_flows.notebook.transform import plain_python
+from jupyter_flows.notebook.transform import body_of, plain_python
 from jupyter_flows.schema.flows import ParameterSpec
 
+_LARGEST = 2**53
+"""What JSON's numbers carry exactly; infinity and what is no number are beyond it too."""
+_UNPACKED = ast.Name(id="unpacked")
+"""Stands for what is unpacked from something else than a tuple of constants."""
 G = TypeVar("G", bound=FlowGraph)
 
 
@@ -64,7 +68,7 @@ def build_flow(
         by_index[info.index] = made
         graph.add_task(made)
         if info.role == "parameters":
-            specs.extend(parameters_of(made.source))
+            specs.extend(parameters_of(plain_python(cell.source).source))
     for edge in analysis.edges:
         upstream, downstream = by_index.get(edge.source_index), by_index.get(edge.target_index)
         if upstream is not None and downstream is not None:
@@ -75,10 +79,9 @@ def build_flow(
 
 def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
     options = info.options or TaskOptions()
-    plain = plain_python(cell.source)
     return CellTask(
         info.name,
-        source=plain.source,
+        source=body_of(cell.source),
         cell_id=cell.id,
         index=info.index,
         role=info.role,
@@ -116,29 +119,54 @@ def parameters_of(source: str) -> list[ParameterSpec]:
     [('city', 'Oslo'), ('years', [2014, 2015])]
     """
     specs: list[ParameterSpec] = []
-    for node in ast.parse(source).body:
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError):
+        return specs  # the cell will fail when it runs, and say why
+    for node in body:
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             targets, value = [node.target], node.value
         else:
             continue
-        try:
-            default = ast.literal_eval(value)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            default = None
-        specs += [
-            make_parameter_spec(target.id, _sendable(default), required=False)
-            for target in targets
-            if isinstance(target, ast.Name)
-        ]
+        for target in targets:
+            specs += [
+                make_parameter_spec(name, _sendable(_constant(bound)), required=False)
+                for name, bound in _bindings(target, value)
+            ]
     return specs
 
 
+def _bindings(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """Yield names and the expressions they are bound to; ``a, b = 1, 2`` are two."""
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple | ast.List):
+        items = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+        for place, item in enumerate(target.elts):
+            yield from _bindings(item, items[place] if len(items) == len(target.elts) else _UNPACKED)
+
+
+def _constant(value: ast.expr) -> Any:
+    """Return the value of a literal; anything else has no default that could be sent."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 def _sendable(default: Any) -> Any:
-    """Return the default as it can be sent; a structure that cannot is not sent at all."""
-    if isinstance(default, list | tuple) and all(
-        isinstance(item, bool | int | float | str | None) for item in default
-    ):
-        return list(default)
-    return default if isinstance(default, bool | int | float | str) else None
+    """Return the default as JSON can carry it; one that it cannot is not sent at all."""
+    if isinstance(default, list | tuple):
+        return list(default) if all(item is None or _is_scalar(item) for item in default) else None
+    return default if _is_scalar(default) else None
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether *value* is a JSON scalar that comes back as it was."""
+    if isinstance(value, str):
+        return value.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, bool):
+        return True
+    return isinstance(value, int | float) and abs(value) <= _LARGEST

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 import msgspec
 
 from jupyter_flows.errors import InvalidOption
+from jupyter_flows.notebook.transform import plain_python
 
 VERBS = ("run", "register", "runs", "logs", "explain", "pause", "resume", "cancel")
-_LINE = re.compile(r"^[ \t]*%flow\b(.*)$", re.MULTILINE)
-_ONLY = re.compile(r"^[ \t]*(%flow\b.*|%(load|reload)_ext[ \t]+jupyter_flows[ \t]*|#.*)?$")
+_CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
 
@@ -30,13 +32,6 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | None = None
     project: str | None = None
     path: str | None = None
-
-    @property
-    def declares(self) -> bool:
-        """Whether it says something about the flow, rather than asking for something to be done."""
-        return self.verb is None and (
-            self.name is not None or bool(self.labels or self.schedule or self.storage)
-        )
 
 
 def parse_flow_line(line: str) -> FlowLine:
@@ -59,8 +54,9 @@ def parse_flow_line(line: str) -> FlowLine:
     plain: list[str] = []
     many: dict[str, list[str]] = {"labels": [], "params": []}
     one: dict[str, str] = {}
-    rest = iter(words)
-    for word in rest:
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
         option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if not option.startswith("-") or option == "-":
             plain.append(word)
@@ -75,7 +71,11 @@ def parse_flow_line(line: str) -> FlowLine:
             msg = f"%flow: unknown option {option}; {hint}"
             raise InvalidOption(msg)
         if not equals:
-            value = next(rest, "")
+            value = rest.popleft() if rest and not rest[0].startswith("--") else ""
+            if option == "--schedule" and _CRON_FIELD.fullmatch(value):
+                # Half of a schedule: its quotation marks were forgotten.
+                while rest and not rest[0].startswith("-"):
+                    value += f" {rest.popleft()}"
         if not value:
             msg = f"%flow: option {option} needs a value"
             raise InvalidOption(msg)
@@ -97,19 +97,24 @@ def parse_flow_line(line: str) -> FlowLine:
 
 def has_only_flow_lines(source: str) -> bool:
     """Whether a cell does nothing but speak to jupyter_flows: it is no part of the flow."""
-    lines = source.splitlines()
-    return any("%flow" in line for line in lines) and all(_ONLY.match(line) for line in lines)
+    if "%flow" not in source or source.lstrip().startswith("%%"):
+        return False
+    tree = _parsed(source)
+    magics = [_magic_of(statement) for statement in tree.body]
+    return bool(magics) and all(
+        name in {"flow", "pinfo", "pinfo2"}
+        or (name in {"load_ext", "reload_ext"} and line.strip() == "jupyter_flows")
+        for name, line in magics
+    )
 
 
 def declaration(sources: Iterable[str]) -> FlowLine:
     """Return what the ``%flow`` lines of a notebook declare; a later line wins, labels add up."""
     found = FlowLine()
     for source in sources:
-        if source.lstrip().startswith("%%"):
-            continue
-        for match in _LINE.finditer(source):
-            line = parse_flow_line(match[1])
-            if line.declares or (line.verb in {None, "register"}):
+        for text in _flow_lines(source):
+            line = parse_flow_line(text)
+            if line.verb in {None, "register"}:
                 found = FlowLine(
                     name=line.name or found.name,
                     labels=tuple(dict.fromkeys([*found.labels, *line.labels])),
@@ -118,3 +123,31 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     project=line.project or found.project,
                 )
     return found
+
+
+def _flow_lines(source: str) -> Iterator[str]:
+    """Yield what stands behind each ``%flow`` of a cell; one in a text or a comment is none."""
+    if "%flow" not in source:
+        return
+    for node in ast.walk(_parsed(source)):
+        name, line = _magic_of(node)
+        if name == "flow":
+            yield line
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(plain_python(source).source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _magic_of(node: ast.AST) -> tuple[str, str]:
+    """Return name and line of ``get_ipython().run_line_magic(NAME, LINE)``, else two empty texts."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+        return "", ""
+    call = node.value
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "run_line_magic" or len(call.args) != 2:
+        return "", ""
+    name, line = (item.value if isinstance(item, ast.Constant) else "" for item in call.args)
+    return str(name), str(line)

@@ -113,7 +113,7 @@ def notebook_content(text: str, *, path: str) -> dict[str, Any]:
     InvalidNotebook : it is not JSON, or not a notebook.
     """
     try:
-        content = json.loads(text)
+        content: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         if not text.strip():
@@ -128,7 +128,8 @@ def notebook_content(text: str, *, path: str) -> dict[str, Any]:
         raise InvalidNotebook(
             f"{path}: format {content['nbformat']} is newer than this program knows (4); upgrade it"
         )
-    return content
+    made: dict[str, Any] = content
+    return made
 
 
 def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:

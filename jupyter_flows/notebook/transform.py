@@ -55,6 +55,30 @@ def plain_python(source: str) -> PlainCell:
     return PlainCell(_rewrite(source), magic, marker)
 
 
+_FLOW_LINE = re.compile(r"^([ \t]*)(?:%flow\b|%(?:load|reload)_ext[ \t]+jupyter_flows\b).*$", re.MULTILINE)
+
+
+def body_of(source: str) -> str:
+    r"""Return what of a cell runs as part of a flow, in IPython's syntax; line numbers stay.
+
+    Our own lines are left out: ``%%task`` has been read, and ``%flow register`` in a run would register.
+
+    Examples
+    --------
+    >>> body_of("%%task clean --retries 2\n%%time\nx = 1")
+    '\n%%time\nx = 1'
+    >>> body_of("x = 1\n%flow etl")
+    'x = 1\npass'
+    """
+    first = _FIRST_LINE.match(source)
+    if first is not None and first[2] in {"task", "parameters", "skip"}:
+        source = first[1] + "\n" + source[first.end() :]
+    if "%flow" not in source and "_ext" not in source:
+        return source
+    # In text that is Python already, such a line stands within a string.
+    return source if _is_python(source) else _FLOW_LINE.sub(r"\1pass", source)
+
+
 def _rewrite(source: str) -> str:
     if _is_python(source):
         return source

@@ -54,10 +54,6 @@ def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> by
         cloudpickle.register_pickle_by_value(module)
     try:
         data = _dumps(flow)
-        if len(data) > LIMIT_BYTES:
-            raise CannotPickle(_too_large(flow, len(data)))
-    except CannotPickle:
-        raise
     except RecursionError as error:
         msg = f"flow {flow.name!r} cannot be pickled: its objects are nested too deeply"
         raise CannotPickle(msg) from error
@@ -66,6 +62,8 @@ def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> by
     finally:
         for module in registered:
             cloudpickle.unregister_pickle_by_value(module)
+    if len(data) > LIMIT_BYTES:
+        raise CannotPickle(_too_large(flow, len(data)))
     return data
 
 
