@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from jupyter_flows.cli import present
 from jupyter_flows.cli.flows import json_option
 from jupyter_flows.client import connect
+from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import InvalidParameters, NotFound
 from jupyter_flows.schema.events import LogsWritten, RunChanged, TaskRunChanged
-from jupyter_flows.schema.flows import ParameterSpec
 from jupyter_flows.schema.logs import LogRecord
 from jupyter_flows.schema.runs import CancelRun, CreateRun, RetryRun, RunRecord, TaskRunRecord
 
@@ -179,10 +178,11 @@ def run(
     """Run a flow now: an agent that offers its labels takes it."""
     api = connect()
     spec = api.get_flow(flow, version=version).version.spec
+    text_names = {item.name for item in spec.parameters if isinstance(item.default, str)}
     record = api.create_run(
         flow,
         CreateRun(
-            parameters=read_parameters(params, spec.parameters),
+            parameters=read_values(params, text_names=text_names),
             labels=labels or None,
             name=name,
             version=version,
@@ -268,31 +268,6 @@ def retry(run: str, watch: bool, as_json: bool) -> int:
     elif not watch:
         click.echo(f"{record.flow_name}: run {record.name} is {record.state.type} again.")
     return 0 if not watch or record.state.type in present.GOOD else 1
-
-
-def read_parameters(given: Iterable[str], specs: Iterable[ParameterSpec]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` pairs: JSON where it reads as JSON, text for parameters whose default is text.
-
-    Examples
-    --------
-    >>> read_parameters(["year=2014", "city=Seattle"], [])
-    {'year': 2014, 'city': 'Seattle'}
-    """
-    text_ones = {spec.name for spec in specs if isinstance(spec.default, str)}
-    values: dict[str, Any] = {}
-    for pair in given:
-        name, equals, raw = pair.partition("=")
-        if not equals or not name:
-            msg = f"parameter {pair!r} is not NAME=VALUE"
-            raise InvalidParameters(msg)
-        if name in text_ones:
-            values[name] = raw
-            continue
-        try:
-            values[name] = json.loads(raw)
-        except json.JSONDecodeError:
-            values[name] = raw
-    return values
 
 
 def _read_time(text: str | None) -> datetime | None:

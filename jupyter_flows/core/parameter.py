@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from jupyter_flows.core.context import context
 from jupyter_flows.core.signals import FAIL
 from jupyter_flows.core.task import Task
+from jupyter_flows.errors import InvalidParameters
 
 _NO_DEFAULT: Any = object()
+
+
+def read_values(pairs: Iterable[str], *, text_names: Collection[str] = ()) -> dict[str, Any]:
+    """Read what a person typed as ``NAME=VALUE``: JSON where it reads as JSON, else text.
+
+    Parameters
+    ----------
+    pairs : iterable of str
+    text_names : collection of str
+        Parameters whose default is text: their values are text as they stand.
+
+    Raises
+    ------
+    InvalidParameters : a pair without a name or ``=``.
+
+    Examples
+    --------
+    >>> read_values(["year=2014", "city=Seattle", "zip=0012"], text_names=["zip"])
+    {'year': 2014, 'city': 'Seattle', 'zip': '0012'}
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, raw = pair.partition("=")
+        if not equals or not name:
+            msg = f"parameter {pair!r} is not NAME=VALUE"
+            raise InvalidParameters(msg)
+        values[name] = raw
+        if name not in text_names:
+            with contextlib.suppress(json.JSONDecodeError):
+                values[name] = json.loads(raw)
+    return values
 
 
 class Parameter(Task):

@@ -5,10 +5,10 @@ Every verb has a Python twin. A mistake is one sentence, shown without a traceba
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from jupyter_flows.errors import FlowsError, InvalidParameters, NotebookNotSaved, NotebookWithoutTasks
+from jupyter_flows.core.parameter import read_values
+from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
 from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
 from jupyter_flows.widget.live import LiveDag, LiveReporter
 from jupyter_flows.widget.picture import sentence
@@ -118,7 +118,8 @@ def _run(shell: Any, asked: FlowLine) -> None:
     from jupyter_flows.engine.flow_runner import FlowRunner
 
     flow = current_flow(shell)
-    values = parameters(asked.params, {spec.name: spec.default for spec in flow.parameter_specs})
+    text_names = [spec.name for spec in flow.parameter_specs if isinstance(spec.default, str)]
+    values = read_values(asked.params, text_names=text_names)
     flow.check_parameters(values)
     live = LiveDag(flow, run={"name": "in this kernel"})
     live.show()
@@ -128,29 +129,6 @@ def _run(shell: Any, asked: FlowLine) -> None:
     for task, task_state in (state.result or {}).items():
         if task_state.is_failed():
             print(f"  {task.name}: {type(task_state).__name__}. {task_state.message}")  # noqa: T201
-
-
-def parameters(pairs: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Read ``name=value`` pairs: JSON where it reads as JSON, text for parameters whose default is text.
-
-    Examples
-    --------
-    >>> parameters(("year=2014", "city=Oslo"), {})
-    {'year': 2014, 'city': 'Oslo'}
-    """
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, raw = pair.partition("=")
-        if not equals or not name:
-            msg = f"parameter {pair!r} is not NAME=VALUE"
-            raise InvalidParameters(msg)
-        values[name] = raw
-        if not isinstance(defaults.get(name), str):
-            try:
-                values[name] = json.loads(raw)
-            except json.JSONDecodeError:
-                continue
-    return values
 
 
 def _register(shell: Any, asked: FlowLine) -> None:

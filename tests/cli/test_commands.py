@@ -9,9 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jupyter_flows.cli import COMMANDS, present, run_command
-from jupyter_flows.cli.runs import read_parameters
-from jupyter_flows.errors import InvalidParameters
-from jupyter_flows.schema.flows import ParameterSpec
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -37,21 +34,6 @@ def test_jupyter_finds_the_command():
     )
     assert done.returncode == 0, done.stderr
     assert "register" in done.stdout
-
-
-def test_parameters_read_as_json_unless_the_default_is_text():
-    specs = [ParameterSpec(name="zip", required=False, default="0000")]
-    assert read_parameters(["year=2014", "zip=0012", "city=New York", "flag=true"], specs) == {
-        "year": 2014,
-        "zip": "0012",
-        "city": "New York",
-        "flag": True,
-    }
-
-
-def test_parameter_without_equals_is_refused():
-    with pytest.raises(InvalidParameters, match="'city' is not NAME=VALUE"):
-        read_parameters(["city"], [])
 
 
 def test_control_characters_are_shown_not_obeyed():
