@@ -1,0 +1,1 @@
+"""Tasks that come with the library, by Prefect 1's import paths."""

@@ -1,0 +1,41 @@
+"""Operators on tasks, by Prefect 1's import path."""
+
+from jupyter_flows.core.operators import (
+    Add,
+    And,
+    Div,
+    Equal,
+    FloorDiv,
+    GetItem,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+    Mod,
+    Mul,
+    Not,
+    NotEqual,
+    Or,
+    Pow,
+    Sub,
+)
+
+__all__ = [
+    "Add",
+    "And",
+    "Div",
+    "Equal",
+    "FloorDiv",
+    "GetItem",
+    "GreaterThan",
+    "GreaterThanOrEqual",
+    "LessThan",
+    "LessThanOrEqual",
+    "Mod",
+    "Mul",
+    "Not",
+    "NotEqual",
+    "Or",
+    "Pow",
+    "Sub",
+]
