@@ -133,6 +133,13 @@ class Desk:
     def runs(self, **query: Any) -> Any:
         return self.ask("list_runs", **query).runs
 
+    def last_event(self) -> int:
+        """Return the id of the newest event."""
+        from jupyter_flows.server.store import events
+
+        with self.service._database.read() as tx:
+            return events.last_id(tx)
+
     def events(self, *, after: int = 0) -> list[Any]:
         from jupyter_flows.schema.base import from_json
         from jupyter_flows.schema.events import EventBody
