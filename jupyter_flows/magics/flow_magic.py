@@ -11,7 +11,7 @@ from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
 from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
 from jupyter_flows.widget.live import LiveDag, LiveReporter
-from jupyter_flows.widget.picture import sentence
+from jupyter_flows.widget.dag import sentence
 
 
 def flow_line(shell: Any, line: str, *, headless: bool) -> None:

@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 def show(flow: FlowGraph, flow_state: State | None = None) -> None:
     """Show the flow in the output of the present cell."""
     from jupyter_flows.widget.live import LiveDag
-    from jupyter_flows.widget.picture import states_of
+    from jupyter_flows.widget.dag import states_of
 
     LiveDag(flow, states=states_of(flow, flow_state)).show()
 
@@ -48,7 +48,7 @@ def picture(flow: FlowGraph, *, flow_state: State | None = None, filename: str |
     ------
     InvalidOption : another ending than ``.svg``.
     """
-    from jupyter_flows.widget.picture import bundle, graph_edges, graph_nodes, states_of
+    from jupyter_flows.widget.dag import bundle, graph_edges, graph_nodes, states_of
 
     made = bundle(graph_nodes(flow), graph_edges(flow), states_of(flow, flow_state), title=flow.name)
     if filename is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.state import State
 from jupyter_flows.engine.reporter import NullReporter
-from jupyter_flows.widget.picture import bundle, graph_edges, graph_nodes, state_data
+from jupyter_flows.widget.dag import bundle, graph_edges, graph_nodes, state_data
 
 SMALLEST_GAP_S = 0.1
 """At most ten updates a second: more cannot be seen, and would flood the channel."""

@@ -11,7 +11,7 @@ from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.state import State
 from jupyter_flows.engine.reporter import NullReporter
 from jupyter_flows.settings import package_version
-from jupyter_flows.widget.picture import bundle, graph_edges, graph_nodes, state_data, states_of
+from jupyter_flows.widget.dag import bundle, graph_edges, graph_nodes, state_data, states_of
 
 MODULE = "jupyter-flows"
 
