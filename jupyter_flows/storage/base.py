@@ -150,13 +150,6 @@ def _make_private(directory: Path) -> None:
         missing.mkdir(mode=0o700, exist_ok=True)
 
 
-def _make_private(directory: Path) -> None:
-    """Make a directory and what is missing above it, for its owner alone."""
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True, mode=0o700)
-
-
 def _holds(path: Path, digest: str) -> bool:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == digest
