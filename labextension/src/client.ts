@@ -140,7 +140,8 @@ export class FlowsClient {
     const url = URLExt.join(this.settings.baseUrl, API_PATH, path);
     let response: Response;
     try {
-      response = await ServerConnection.makeRequest(url, init, this.settings);
+      // With "no-store" (the default) Jupyter adds the time to the query, and our server knows no such argument.
+      response = await ServerConnection.makeRequest(url, { ...init, cache: 'no-cache' }, this.settings);
     } catch (error) {
       if (init.signal?.aborted) {
         throw error;

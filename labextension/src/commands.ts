@@ -14,5 +14,5 @@ export const textArgument = (name: string, description: string, required: boolea
     type: 'object',
     properties: { [name]: { type: 'string', description } },
     ...(required ? { required: [name] } : {})
-  } as object
+  }
 });

@@ -258,10 +258,10 @@ function addCommands(app: JupyterFrontEnd, flows: FlowsFrontEnd, tracker: INoteb
     label: trans.__('Go to Cell of Task'),
     describedBy: textArgument('cellId', 'The id of the cell.', true) as never,
     isVisible: () => false,
-    execute: args => flows.reveal(String(args['cellId'] ?? ''))
+    execute: args => flows.reveal(typeof args['cellId'] === 'string' ? args['cellId'] : '')
   });
   commands.addCommand(CommandIDs.registerNotebook, {
-    label: args => (args['toolbar'] ? trans.__('Register') : trans.__('Register Notebook as Flow')),
+    label: trans.__('Register Notebook as Flow'),
     caption: trans.__('Register this notebook as a flow: metadata to the server, code to storage'),
     icon: registerIcon,
     isEnabled: () => tracker?.currentWidget !== null && tracker !== null,
