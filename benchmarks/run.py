@@ -13,7 +13,9 @@ HERE = Path(__file__).parent
 
 
 def main(names: list[str]) -> int:
-    scripts = sorted(path for path in HERE.glob("p[0-9][0-9]_*.py") if not names or path.stem.split("_")[0] in names)
+    scripts = sorted(
+        path for path in HERE.glob("p[0-9][0-9]_*.py") if not names or path.stem.split("_")[0] in names
+    )
     if not scripts:
         print(f"no benchmark of that name; there are {', '.join(p.stem for p in sorted(HERE.glob('p*.py')))}")
         return 2

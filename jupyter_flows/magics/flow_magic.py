@@ -10,8 +10,8 @@ from typing import Any
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
 from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
-from jupyter_flows.widget.live import LiveDag, LiveReporter
 from jupyter_flows.widget.dag import sentence
+from jupyter_flows.widget.live import LiveDag, LiveReporter
 
 
 def flow_line(shell: Any, line: str, *, headless: bool) -> None:

@@ -71,8 +71,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
                 "metadata",
                 (
                     f"{_size(self.metadata_bytes)} to {self.server}\n"
-                    f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is; "
-                    "no code, no outputs"
+                    f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is;"
+                    " no code, no outputs"
                 ),
             ),
         ]

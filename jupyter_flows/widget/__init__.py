@@ -26,8 +26,8 @@ def __getattr__(name: str) -> Any:
 
 def show(flow: FlowGraph, flow_state: State | None = None) -> None:
     """Show the flow in the output of the present cell."""
-    from jupyter_flows.widget.live import LiveDag
     from jupyter_flows.widget.dag import states_of
+    from jupyter_flows.widget.live import LiveDag
 
     LiveDag(flow, states=states_of(flow, flow_state)).show()
 

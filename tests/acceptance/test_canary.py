@@ -56,7 +56,12 @@ class RecordingProxy:
                 thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target) as upstream:
+        # The server stops before the agent does: its last calls find nobody.
+        with (
+            client,
+            contextlib.suppress(ConnectionRefusedError),
+            socket.create_connection(self._target) as upstream,
+        ):
             back = threading.Thread(target=self._copy, args=(upstream, client), daemon=True)
             back.start()
             self._copy(client, upstream)
