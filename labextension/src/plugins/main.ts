@@ -112,12 +112,12 @@ class FlowsFrontEnd {
     }
     await this._try(trans.__('The run was not created'), async () => {
       const run = await this.model.run(flow, parameters);
-      this._mine.add(run.id);
       const open = { label: trans.__('Open run'), callback: () => void this.openRun(run.id) };
-      Notification.info(trans.__('Run %1 of %2 is waiting for an agent', run.name, flow.name), {
+      const note = Notification.info(trans.__('Run %1 of %2 was asked for', run.name, flow.name), {
         autoClose: 5000,
         actions: [open]
       });
+      this._mine.set(run.id, note);
     });
   }
 
@@ -169,10 +169,15 @@ class FlowsFrontEnd {
 
   /** Say how a run ended that was started here. */
   private _tell(run: RunRecord): void {
-    if (!this._mine.has(run.id) || !isEnded(run.state.type)) {
+    const note = this._mine.get(run.id);
+    if (note === undefined || !isEnded(run.state.type)) {
       return;
     }
     this._mine.delete(run.id);
+    Notification.dismiss(note);
+    if (this.pages.find(page => page.content.model.id === run.id && page.isVisible) !== undefined) {
+      return;
+    }
     const trans = this._trans;
     const text = trans.__('Run %1 of %2: %3', run.name, run.flow_name, run.state.type);
     const actions = [{ label: trans.__('Open run'), callback: () => void this.openRun(run.id) }];
@@ -225,7 +230,8 @@ class FlowsFrontEnd {
     }
   }
 
-  private readonly _mine = new Set<string>();
+  /** Runs started here, with the note that said so. */
+  private readonly _mine = new Map<string, string>();
 }
 
 function addCommands(app: JupyterFrontEnd, flows: FlowsFrontEnd, tracker: INotebookTracker | null, trans: Words): void {
