@@ -107,15 +107,20 @@ class Flow(FlowGraph):
     def register(self, project_name: str | None = None, **options: Any) -> Any:
         """Send the metadata to the server, write the code to storage; return the receipt.
 
+        In a headless run, whose notebook may end in this call, it does nothing.
+
         Options are those of :func:`jupyter_flows.registering.register.register`.
         """
-        from jupyter_flows.registering.register import register
+        from jupyter_flows.registering.register import is_headless, register
 
         if run_context.get("loading_flow"):
             return self._not_while_loading("register")
         if current_flow.get() is self:
             msg = f"flow {self.name!r} is still being built; call register() after the 'with' block"
             raise InvalidFlow(msg)
+        if is_headless():
+            print(f"(flow.register() of {self.name!r}: nothing to do in a headless run)")  # noqa: T201
+            return None
         return register(self, project=project_name, **options)
 
     def visualize(self, flow_state: State | None = None, filename: str | None = None) -> Any:

@@ -2,7 +2,8 @@
 
 Order: the flow, its labels, schedule and storage are checked; the server is asked whether it is there and
 knows us; the code is pickled and loaded back elsewhere; it is written, and its digest read back; the
-metadata is sent. What was written for a registering that the server then refused is taken away again.
+metadata is sent. What was written for a registering that the server then refused is taken away again; if
+the server's answer is lost it stays, since the flow may be registered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,20 +21,28 @@ from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.labels import validate_labels
 from jupyter_flows.core.serialize import to_flow_spec
 from jupyter_flows.environment.fingerprint import distributions_of, fingerprint_here
-from jupyter_flows.errors import InvalidFlow, InvalidOption, NotebookWithoutTasks
+from jupyter_flows.errors import (
+    InvalidFlow,
+    InvalidOption,
+    NotebookWithoutTasks,
+    NotFound,
+    ServerUnavailable,
+)
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
+from jupyter_flows.notebook.transform import plain_python
 from jupyter_flows.registering.modules import imported_modules, local_modules
 from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.run_configs import RunConfig, UniversalRun
 from jupyter_flows.schedules import Schedule, in_words, parse_schedule
 from jupyter_flows.schema.base import check, to_json
-from jupyter_flows.schema.flows import RegisterFlow
+from jupyter_flows.schema.flows import RegisterFlow, RegisterResult
 from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.settings import load_settings
 from jupyter_flows.storage import Local, Notebook, Storage, load_script
+from jupyter_flows.storage.base import slug
 
 if TYPE_CHECKING:
     from jupyter_flows.client.api import FlowsApi
@@ -44,6 +54,9 @@ STORAGES = {
     "script": Local(stored_as_script=True),
 }
 """Storages by the word that ``--storage`` takes."""
+
+WITHOUT_EFFECT = ("idempotency_key", "no_url", "version_group_id")
+"""Options of Prefect 1 that are taken and not needed: what has not changed makes no version anyway."""
 
 
 class Source:
@@ -86,8 +99,10 @@ def register(
     storage: Storage | str | None = None,
     run_config: RunConfig | None = None,
     set_schedule_active: bool = True,
+    build: bool = True,
     source: Source | None = None,
     api: FlowsApi | None = None,
+    **others: Any,
 ) -> Receipt:
     """Register a flow; return the receipt.
 
@@ -106,15 +121,21 @@ def register(
         Default: any agent.
     set_schedule_active : bool
         Whether a flow with a schedule begins to run by it. Registering again never resumes a paused one.
+    build : bool
+        False: only the metadata is sent; the code stays the one that is registered.
     source : Source, optional
         Where the flow came from.
     api : FlowsApi, optional
         Default: of the configured or running server.
+    others : any
+        Prefect 1's ``idempotency_key``, ``no_url`` and ``version_group_id``, which have no effect.
 
     Raises
     ------
+    ServerUnavailable : no answer came; the flow may be registered, so its code stays in storage.
     FlowsError : one sentence; nothing was registered and nothing new is in storage.
     """
+    _refuse_unknown(others)
     source = source or Source()
     flow.validate()
     if not flow.tasks:
@@ -122,39 +143,78 @@ def register(
         raise InvalidFlow(msg)
     store = _storage(storage if storage is not None else flow.storage, flow, source)
     when = _schedule(schedule if schedule is not None else flow.schedule, flow)
-    own_labels = [*flow.labels, *(labels or ())]
+    own_labels = [*flow.labels, *validate_labels(labels or ())]
     config: RunConfig = run_config or flow.run_config or UniversalRun()
     asked = validate_labels([*own_labels, *getattr(config, "labels", ()), *store.default_labels()])
     store.check()
-    if api is None:
-        from jupyter_flows.client import connect
+    with ExitStack() as stack:
+        if api is None:
+            from jupyter_flows.client import connect
 
-        api = connect()
-    api.list_flows(limit=1)  # is it there, and does it know us? before anything is written
-    written = _Written()
-    try:
-        ref, warnings = _put(store, flow, source, written)
-        spec = to_flow_spec(
-            flow,
-            storage=ref,
-            run_config=config.to_ref(),
-            schedules=() if when is None else (when.to_ref(),),
-            labels=asked,
-            project=project or flow.project or load_settings().project,
-            fingerprint=_fingerprint(flow, source),
+            api = stack.enter_context(closing(connect()))
+        api.list_flows(limit=1)  # is it there, and does it know us? before anything is written
+        written = _Written()
+        try:
+            ref, warnings = _put(store, flow, source, written) if build else (_registered(api, flow), [])
+            spec = to_flow_spec(
+                flow,
+                storage=ref,
+                run_config=config.to_ref(),
+                schedules=() if when is None else (when.to_ref(),),
+                labels=asked,
+                project=project or flow.project or load_settings().project,
+                fingerprint=_fingerprint(flow, source),
+            )
+            request = check(RegisterFlow(spec=spec, activate_schedule=set_schedule_active))
+        except BaseException:
+            written.take_back()
+            raise
+        result = _sent(api, request, written)
+        return Receipt(
+            result=result,
+            server=api.url,
+            metadata_bytes=len(to_json(request)),
+            warnings=tuple(warnings),
+            schedule_text="" if when is None else in_words(when),
         )
-        request = check(RegisterFlow(spec=spec, activate_schedule=set_schedule_active))
-        result = api.register_flow(request)
+
+
+def _refuse_unknown(others: Iterable[str]) -> None:
+    for name in others:
+        if name in WITHOUT_EFFECT:
+            continue
+        known = [*(register.__kwdefaults__ or ()), *WITHOUT_EFFECT]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        msg = f"register takes no option {name!r}; {hint}"
+        raise InvalidOption(msg)
+
+
+def _registered(api: FlowsApi, flow: FlowGraph) -> StorageRef:
+    """Return where the code of the registered version is."""
+    try:
+        return api.get_flow(flow.name).version.spec.storage
+    except NotFound as error:
+        msg = f"flow {flow.name!r} is not registered yet, so there is no code to keep; leave out build=False"
+        raise InvalidOption(msg) from error
+
+
+def _sent(api: FlowsApi, request: RegisterFlow, written: _Written) -> RegisterResult:
+    """Send the metadata; take the code away again if the server certainly does not have them."""
+    try:
+        return api.register_flow(request)
+    except ServerUnavailable as error:
+        # Sent, perhaps kept, not answered. A spare file is better than a registered flow without code.
+        msg = (
+            f"{error}; flow {request.spec.name!r} may have been registered; register again "
+            "(what has not changed makes no new version)"
+        )
+        raise ServerUnavailable(msg) from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
     except BaseException:
         written.take_back()
         raise
-    return Receipt(
-        result=result,
-        server=api.url,
-        metadata_bytes=len(to_json(request)),
-        warnings=tuple(warnings),
-        schedule_text="" if when is None else in_words(when),
-    )
 
 
 def register_notebook(path: str | Path, *, name: str | None = None, **options: Any) -> Receipt:
@@ -219,53 +279,68 @@ def _schedule(asked: Schedule | str | None, flow: FlowGraph) -> Schedule | None:
 
 
 class _Written:
-    """Which file registering wrote anew, so that it can be taken away again."""
+    """The file that a registering wrote anew, so that it, and nothing else, can be taken away again."""
 
     def __init__(self) -> None:
-        self._root: Path | None = None
-        self._before: set[Path] = set()
+        self._directory: Path | None = None
+        self._was_there = True
+        self._before: frozenset[str] = frozenset()
+        self._path: Path | None = None
+        self._identity = (0, 0)
 
-    def watch(self, root: Path) -> None:
-        """Note what is in *root* now."""
-        self._root = root
-        self._before = set(root.rglob("*")) if root.is_dir() else set()
+    def watch(self, directory: Path) -> None:
+        """Note what is in *directory* before the code is written into it."""
+        self._directory = directory
+        self._was_there = directory.is_dir()
+        self._before = (
+            frozenset(path.name for path in directory.iterdir()) if self._was_there else frozenset()
+        )
+
+    def wrote(self, path: Path) -> None:
+        """Note which file has the code now."""
+        if path.name not in self._before:
+            self._path, self._identity = path, _identity(path)
 
     def take_back(self) -> None:
-        """Remove what is in the watched directory and was not before."""
-        if self._root is None or not self._root.is_dir():
-            return
-        for path in sorted(set(self._root.rglob("*")) - self._before, reverse=True):
-            with suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+        """Remove the file, unless another registering uses it meanwhile: storage touches what it finds."""
+        with suppress(OSError):
+            if self._path is not None and _identity(self._path) == self._identity:
+                self._path.unlink()
+        if self._directory is not None and not self._was_there:
+            with suppress(OSError):  # not empty: somebody else's
+                self._directory.rmdir()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> tuple[StorageRef, list[str]]:
     """Write the code; return where it is and what may go wrong elsewhere."""
     beside = source.path.parent if source.path is not None else None
-    folder = getattr(store, "root", None)
+    assert isinstance(store, Notebook | Local)
+    directory = store.root / slug(flow.name)
     if isinstance(store, Notebook):
         assert source.path is not None
-        _watch(written, folder, flow)
-        return store.put_notebook(source.path, flow_name=flow.name), _warn(_imports(flow, source), beside)
-    assert isinstance(store, Local)
-    if store.stored_as_script:
+        names = _imports(flow, source)
+        written.watch(directory)
+        ref = store.put_notebook(source.path, flow_name=flow.name)
+    elif store.stored_as_script:
         script = Path(store.path).expanduser() if store.path else source.path
         assert script is not None
-        _watch(written, folder, flow)
-        return store.put_script(script, flow_name=flow.name), _warn(imported_modules([_read(script)]), beside)
-    data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
-    check_in_fresh_interpreter(data, flow_name=flow.name)
-    _watch(written, folder, flow)
-    origin = str(source.path) if source.path is not None else None
-    names = sorted({*modules_in(data), *_imports(flow, source)})
-    return store.put_pickle(data, flow_name=flow.name, source=origin), _warn(names, beside)
-
-
-def _watch(written: _Written, root: Path | None, flow: FlowGraph) -> None:
-    from jupyter_flows.storage.base import slug
-
-    if root is not None:
-        written.watch(root / slug(flow.name))
+        names, beside = imported_modules([_read(script)]), script.absolute().parent
+        written.watch(directory)
+        ref = store.put_script(script, flow_name=flow.name)
+    else:
+        data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
+        check_in_fresh_interpreter(data, flow_name=flow.name, beside=beside)
+        names = sorted({*modules_in(data), *_imports(flow, source)})
+        written.watch(directory)
+        origin = str(source.path) if source.path is not None else None
+        ref = store.put_pickle(data, flow_name=flow.name, source=origin)
+    written.wrote(Path(ref.location))
+    return ref, _warn(names, beside)
 
 
 def _warn(modules: Iterable[str], beside: Path | None) -> list[str]:
@@ -284,7 +359,7 @@ def _read(path: Path) -> str:
 
 def _imports(flow: FlowGraph, source: Source) -> list[str]:
     """Return the modules that the flow's code imports or uses."""
-    cells = [task.source for task in flow.tasks if isinstance(task, CellTask)]
+    cells = [plain_python(task.source).source for task in flow.tasks if isinstance(task, CellTask)]
     if cells:
         return imported_modules(cells)
     if source.path is not None:
