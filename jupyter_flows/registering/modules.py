@@ -57,11 +57,17 @@ def _file_of(name: str, beside: Path | None) -> Path | None:
         for candidate in (beside / f"{name}.py", beside / name / "__init__.py"):
             if candidate.is_file():
                 return candidate
+        if name and next((beside / name).glob("*.py"), None) is not None:
+            return beside / name  # a package without __init__.py
     try:
         spec = find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
-    return Path(spec.origin) if spec is not None and spec.origin and spec.has_location else None
+    if spec is None:
+        return None
+    if spec.origin and spec.has_location:
+        return Path(spec.origin)
+    return next((Path(place) for place in spec.submodule_search_locations or ()), None)
 
 
 def _installed_places() -> list[Path]:

@@ -71,8 +71,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
                 "metadata",
                 (
                     f"{_size(self.metadata_bytes)} to {self.server}\n"
-                    f"{len(tasks)} tasks, {len(spec.edges)} edges, names, schedule, labels, where the code is;"
-                    " no code, no outputs"
+                    f"{_count(len(tasks), 'task')}, {_count(len(spec.edges), 'edge')}, names, schedule, labels, "
+                    "where the code is; no code, no outputs"
                 ),
             ),
         ]
@@ -170,6 +170,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes} B" if size_bytes < 1000 else f"{size_bytes / 1000:.1f} kB"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _time(at: Any) -> str:

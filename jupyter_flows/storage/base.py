@@ -76,6 +76,10 @@ class DirectoryStorage(Storage, frozen=True, kw_only=True):
             return Path(self.directory).expanduser().absolute()
         return load_settings().storage_path.absolute()
 
+    def folder(self, name: str) -> Path:
+        """The directory of the flow called *name*."""
+        return self.root / slug(name)
+
     def check(self) -> None:
         """Refuse a directory that cannot be made or written."""
         root = self.root
@@ -98,7 +102,7 @@ class DirectoryStorage(Storage, frozen=True, kw_only=True):
         StorageUnavailable : the directory cannot be written, or what was written reads back different.
         """
         digest = hashlib.sha256(data).hexdigest()
-        path = self.root / slug(name) / f"{digest[:16]}{suffix}"
+        path = self.folder(name) / f"{digest[:16]}{suffix}"
         try:
             _make_private(path.parent)
             if _holds(path, digest):
