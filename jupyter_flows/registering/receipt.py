@@ -71,8 +71,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
                 "metadata",
                 (
                     f"{_size(self.metadata_bytes)} to {self.server}\n"
-                    f"{_count(len(tasks), 'task')}, {_count(len(spec.edges), 'edge')}, names, schedule, labels, "
-                    "where the code is; no code, no outputs"
+                    f"{_count(len(tasks), 'task')}, {_count(len(spec.edges), 'edge')}, names, schedule, "
+                    "labels, where the code is; no code, no outputs"
                 ),
             ),
         ]

@@ -90,6 +90,21 @@ class Source:
         return Local(stored_as_script=self.path is not None and self.module is not None)
 
 
+def source_here() -> Source:
+    """Return the notebook whose kernel this is, or the script that runs as a program, as far as known.
+
+    Runs on this machine then begin in its directory, and find modules that lie beside it.
+    """
+    session = os.environ.get("JPY_SESSION_NAME", "")
+    program = sys.modules.get("__main__")
+    # With "python -m" the file is a tool's, not the user's.
+    file = getattr(program, "__file__", None) if getattr(program, "__spec__", None) is None else None
+    for name in (session if session.endswith(".ipynb") else "", file or ""):
+        if name.endswith((".ipynb", ".py")) and Path(name).is_file():
+            return Source(path=Path(name).absolute())
+    return Source()
+
+
 def register(
     flow: FlowGraph,
     *,
@@ -124,7 +139,7 @@ def register(
     build : bool
         False: only the metadata is sent; the code stays the one that is registered.
     source : Source, optional
-        Where the flow came from.
+        Where the flow came from; default: the notebook or script that runs here.
     api : FlowsApi, optional
         Default: of the configured or running server.
     others : any
@@ -136,7 +151,7 @@ def register(
     FlowsError : one sentence; nothing was registered and nothing new is in storage.
     """
     _refuse_unknown(others)
-    source = source or Source()
+    source = source or source_here()
     flow.validate()
     if not flow.tasks:
         msg = f"flow {flow.name!r} has no task"
@@ -266,7 +281,7 @@ def _storage(asked: Storage | str | None, flow: FlowGraph, source: Source) -> St
     if (
         as_script
         and not getattr(asked, "path", None)
-        and (source.path is None or source.notebook is not None)
+        and (source.path is None or source.path.suffix != ".py" or source.notebook is not None)
     ):
         msg = f"flow {flow.name!r} came from no script; give Local(path=...) or use storage 'pickle'"
         raise InvalidOption(msg)
@@ -362,7 +377,7 @@ def _imports(flow: FlowGraph, source: Source) -> list[str]:
     cells = [plain_python(task.source).source for task in flow.tasks if isinstance(task, CellTask)]
     if cells:
         return imported_modules(cells)
-    if source.path is not None:
+    if source.path is not None and source.path.suffix == ".py":
         return imported_modules([_read(source.path)])
     used: set[str] = set()
     for task in flow.tasks:

@@ -471,3 +471,44 @@ def test_odd_flow_names_are_stored_inside(server):
             assert "\n" not in str(error)
         else:
             assert Path(ref.location).resolve().is_relative_to(root.resolve())
+
+
+PROGRAM = """
+import helper_beside
+from jupyter_flows import Flow, task
+@task
+def load():
+    return helper_beside.VALUE
+with Flow("etl") as flow:
+    load()
+if __name__ == "__main__":
+    import sys
+    print(flow.register(storage=sys.argv[1] if len(sys.argv) > 1 else None).to_json().decode())
+"""
+
+
+@pytest.mark.parametrize("storage", [None, "script"])
+def test_a_script_that_registers_itself_is_known_by_its_file(server, home, tmp_path, storage):
+    """Its directory is where runs begin, so a module beside it is found; its text can be the storage."""
+    (tmp_path / "helper_beside.py").write_text("VALUE = 1\n")
+    script = tmp_path / "etl.py"
+    script.write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, str(script), *([storage] if storage else [])],
+        env={**os.environ, "JUPYTER_FLOWS_HOME": str(home.home)},
+        cwd="/", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (flow,) = server.api.list_flows().flows
+    ref = server.api.get_flow(flow.name).version.spec.storage
+    assert str(script) == ref.options["source"]
+    assert (storage == "script") is bool(ref.options.get("stored_as_script"))
+    assert "helper_beside exists only here" in done.stdout
+
+
+def test_a_flow_of_functions_in_a_notebook_runs_where_the_notebook_is(server, book, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", str(book))
+    ref = register(small(), api=server.api).result.version.spec.storage
+    assert ("local", str(book)) == (ref.kind, ref.options["source"])
+    with pytest.raises(InvalidOption, match="came from no script"):
+        register(small(), storage="script", api=server.api)
