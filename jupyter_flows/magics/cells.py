@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class CellRecorder:
         self.cells: dict[str, RecordedCell] = {}
         self.watchers: list[Callable[[RecordedCell], None]] = []
         self._path = path
-        self._running: RecordedCell | None = None
+        self._running: tuple[object, RecordedCell] | None = None
+        self._read: tuple[tuple[str, int, int], NotebookCells | None] | None = None
         self._previous: str | None = None
         self._after: dict[str, str | None] = {}
         self._unnamed = 0
@@ -66,19 +67,30 @@ class CellRecorder:
         self._path = path
 
     def on_disk(self) -> NotebookCells | None:
-        """Return the notebook as it is saved, or None if it is not known or not readable."""
+        """Return the notebook as it is saved, or None if it is not known or not readable.
+
+        Read again only when the file has changed: this is asked for at every cell that runs.
+        """
         path = self.path
         if path is None:
             return None
         try:
-            return read_notebook(path)
-        except FlowsError:
+            status = path.stat()
+            version = (str(path), status.st_mtime_ns, status.st_size)
+            if self._read is None or self._read[0] != version:
+                self._read = (version, None)
+                self._read = (version, read_notebook(path))
+        except (FlowsError, OSError):
             return None
+        return self._read[1]
+
+    def _saved_at(self) -> datetime:
+        return datetime.fromtimestamp(self._read[0][1] / 1e9 if self._read is not None else 0, UTC)
 
     # -- events of the shell ------------------------------------------------------------------
 
-    def begin(self, source: str, cell_id: str | None) -> None:
-        """A cell is about to run."""
+    def begin(self, source: str, cell_id: str | None, *, execution: object = None) -> None:
+        """A cell is about to run; *execution* tells its end from that of code which it runs itself."""
         cell_id = cell_id or self._id_by_source(source)
         cell = self.cells.get(cell_id)
         if cell is None:
@@ -87,7 +99,7 @@ class CellRecorder:
         cell.source = source
         cell.state, cell.error = "Running", ""
         cell.started_at, cell.ended_at = utc_now(), None
-        self._running, self._previous = cell, cell_id
+        self._running, self._previous = (execution, cell), cell_id
         self._tell(cell)
 
     def _id_by_source(self, source: str) -> str:
@@ -102,11 +114,11 @@ class CellRecorder:
         self._unnamed += 1
         return f"run-{self._unnamed}"
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None, *, execution: object = None) -> None:
         """The cell that ran has ended."""
-        cell, self._running = self._running, None
-        if cell is None:
+        if self._running is None or self._running[0] is not execution:
             return
+        cell, self._running = self._running[1], None
         cell.ended_at = utc_now()
         cell.state = "Success" if error is None else "Failed"
         cell.error = "" if error is None else type(error).__name__
@@ -121,7 +133,10 @@ class CellRecorder:
     # -- the notebook as it is now --------------------------------------------------------------
 
     def notebook(self) -> NotebookCells:
-        """Return the cells in the notebook's order: as they ran here, else as they are saved."""
+        """Return the cells in the notebook's order: as they ran here, else as they are saved.
+
+        A cell that was changed and saved after it ran counts as saved: it has not run as it is now.
+        """
         disk = self.on_disk()
         path = str(self.path or "notebook.ipynb")
         if disk is None:
@@ -130,6 +145,8 @@ class CellRecorder:
         for cell in list(self.cells.values()):
             if cell.id in saved:
                 cell.seen_on_disk = True
+                if cell.source != saved[cell.id].source and not self._is_newer(cell):
+                    cell.source, cell.state, cell.error = saved[cell.id].source, "Pending", ""
             elif cell.seen_on_disk:
                 del self.cells[cell.id]  # it was saved once and is not any more: deleted
         order = [cell.id for cell in disk.cells]
@@ -153,11 +170,13 @@ class CellRecorder:
         ------
         NotebookNotSaved : which cells differ.
         """
-        disk = {cell.id: cell for cell in read_notebook(path).cells}
+        self.path = path
+        disk = {cell.id: cell for cell in (self.on_disk() or read_notebook(path)).cells}
         differ = [
             str(disk[cell.id].index) if cell.id in disk else "a new one"
             for cell in self.cells.values()
             if _speaks(cell.source)
+            and self._is_newer(cell)
             and ((cell.id in disk and disk[cell.id].source != cell.source) or self._is_new(cell, disk))
         ]
         if differ:
@@ -169,6 +188,10 @@ class CellRecorder:
             verb = "differs" if len(differ) == 1 else "differ"
             msg = f"{which} {verb} from the saved {path.name}; save the notebook (Ctrl+S) and register again"
             raise NotebookNotSaved(msg)
+
+    def _is_newer(self, cell: RecordedCell) -> bool:
+        """Whether a cell ran after the notebook was saved; what was saved later is what its author wants."""
+        return cell.started_at is not None and cell.started_at > self._saved_at()
 
     def _is_new(self, cell: RecordedCell, disk: dict[str, Any]) -> bool:
         return cell.id not in disk and not cell.seen_on_disk and not cell.id.startswith("run-")

@@ -5,13 +5,18 @@ Every verb has a Python twin. A mistake is one sentence, shown without a traceba
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
 from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
 from jupyter_flows.widget.dag import sentence
 from jupyter_flows.widget.live import LiveDag, LiveReporter
+
+if TYPE_CHECKING:
+    from jupyter_flows.client.api import FlowsApi
 
 
 def flow_line(shell: Any, line: str, *, headless: bool) -> None:
@@ -43,8 +48,7 @@ def current_flow(shell: Any, *, name: str | None = None) -> Any:
     from jupyter_flows.flow import Flow
     from jupyter_flows.notebook.build import build_flow
 
-    notebook = shell.jupyter_flows_recorder.notebook()
-    flow = build_flow(notebook, name, make=Flow)
+    flow = build_flow(shell.jupyter_flows_recorder.notebook(), name, make=Flow)
     if not any(task.role == "task" for task in flow.tasks):
         msg = "this notebook has no task yet: begin a cell with %%task, run it, and try again"
         raise NotebookWithoutTasks(msg)
@@ -63,15 +67,17 @@ def _show(shell: Any, asked: FlowLine) -> None:
     recorder = shell.jupyter_flows_recorder
     live = LiveDag(flow, states=_cell_states(flow, recorder))
     live.show()
-    _Follower(shell, live).follow()
+    _Follower(shell, live, flow).follow()
 
 
 class _Follower:
     """Colours a picture as cells run; a newer picture takes its place."""
 
-    def __init__(self, shell: Any, live: LiveDag) -> None:
+    def __init__(self, shell: Any, live: LiveDag, flow: Any) -> None:
         self._shell = shell
         self._live = live
+        self._flow = flow
+        self._notebook = shell.jupyter_flows_recorder.notebook()
 
     def follow(self) -> None:
         """Hear of cells from now on."""
@@ -84,12 +90,14 @@ class _Follower:
     def __call__(self, cell: Any) -> None:
         """Colour the cell's task; an edited cell may change the graph."""
         recorder = self._shell.jupyter_flows_recorder
-        try:
-            flow = current_flow(self._shell, name=self._live.title)
-        except FlowsError:
-            return
-        self._live.set_graph(flow)
-        self._live.states = {**self._live.states, **_cell_states(flow, recorder)}
+        notebook = recorder.notebook()
+        if notebook != self._notebook:
+            self._notebook = notebook
+            # Cells that make no flow at the moment (two tasks of one name, say) leave the picture as it is.
+            with contextlib.suppress(FlowsError):
+                self._flow = current_flow(self._shell, name=self._live.title)
+                self._live.set_graph(self._flow)
+        self._live.states = _cell_states(self._flow, recorder)
         self._live.refresh(now=cell.state != "Running")
 
 
@@ -133,8 +141,6 @@ def _run(shell: Any, asked: FlowLine) -> None:
 
 def _register(shell: Any, asked: FlowLine) -> None:
     """Send the metadata, store the notebook, show the receipt."""
-    from pathlib import Path
-
     from IPython.display import display
 
     from jupyter_flows.magics.front_end import find_notebook
@@ -146,13 +152,21 @@ def _register(shell: Any, asked: FlowLine) -> None:
     if path is None:
         msg = "this kernel does not know the notebook's file; save it and name it: %flow register PATH.ipynb"
         raise NotebookNotSaved(msg)
-    recorder.path = Path(path)
-    recorder.check_saved(Path(path))
+    if recorder.path is None or recorder.path.absolute() == path.absolute():
+        recorder.check_saved(path)
     display(
         register_notebook(
             path, labels=asked.labels, schedule=asked.schedule, storage=asked.storage, project=asked.project
         )
     )
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[FlowsApi]:
+    from jupyter_flows.client import connect
+
+    with contextlib.closing(connect()) as api:
+        yield api
 
 
 def _name(shell: Any, asked: FlowLine) -> str:
@@ -162,10 +176,9 @@ def _name(shell: Any, asked: FlowLine) -> str:
 
 def _runs(shell: Any, asked: FlowLine) -> None:
     """List the last runs."""
-    from jupyter_flows.client import connect
-
     name = _name(shell, asked)
-    page = connect().list_runs(flow=name, limit=10)
+    with _server() as api:
+        page = api.list_runs(flow=name, limit=10)
     if not page.runs:
         print(f"{name} has no runs yet")  # noqa: T201
     for run in page.runs:
@@ -177,30 +190,29 @@ def _runs(shell: Any, asked: FlowLine) -> None:
 
 def _logs(shell: Any, asked: FlowLine) -> None:
     """Print the log of a run; default the last one."""
-    from jupyter_flows.client import connect
     from jupyter_flows.errors import NotFound
 
-    api = connect()
-    if asked.words:
-        run = api.get_run(asked.words[0])
-    else:
-        name = str(current_flow(shell).name)
-        runs = api.list_runs(flow=name, limit=1).runs
-        if not runs:
-            msg = f"{name} has no runs yet"
-            raise NotFound(msg)
-        run = runs[0]
+    with _server() as api:
+        if asked.words:
+            run = api.get_run(asked.words[0])
+        else:
+            name = _name(shell, asked)
+            runs = api.list_runs(flow=name, limit=1).runs
+            if not runs:
+                msg = f"{name} has no runs yet"
+                raise NotFound(msg)
+            run = runs[0]
+        lines = api.list_logs(run.id, limit=1000).logs
     print(f"{run.name}: {run.state.type}")  # noqa: T201
-    for line in api.list_logs(run.id, limit=1000).logs:
+    for line in lines:
         where = f" {line.task}:" if line.task else ""
         print(f"{line.at.astimezone():%H:%M:%S} {line.level:<8}{where} {line.message}")  # noqa: T201
 
 
 def _explain(shell: Any, asked: FlowLine) -> None:
     """Say where the code is, who runs it, and why it does not start."""
-    from jupyter_flows.client import connect
-
-    answer = connect().explain_flow(_name(shell, asked))
+    with _server() as api:
+        answer = api.explain_flow(_name(shell, asked))
     print(answer.where_code)  # noqa: T201
     print(answer.what_server_has)  # noqa: T201
     for match in answer.who_runs:
@@ -213,40 +225,36 @@ def _explain(shell: Any, asked: FlowLine) -> None:
 
 def _pause(shell: Any, asked: FlowLine) -> None:
     """Stop making scheduled runs."""
-    from jupyter_flows.client import connect
-
-    summary = connect().pause_flow(_name(shell, asked))
+    with _server() as api:
+        summary = api.pause_flow(_name(shell, asked))
     print(f"{summary.name} is paused")  # noqa: T201
 
 
 def _resume(shell: Any, asked: FlowLine) -> None:
     """Make scheduled runs again."""
-    from jupyter_flows.client import connect
-
-    summary = connect().resume_flow(_name(shell, asked))
+    with _server() as api:
+        summary = api.resume_flow(_name(shell, asked))
     when = f"; next run {summary.next_run_at.astimezone():%Y-%m-%d %H:%M:%S}" if summary.next_run_at else ""
     print(f"{summary.name} is active{when}")  # noqa: T201
 
 
 def _cancel(shell: Any, asked: FlowLine) -> None:
     """Stop a run; default the newest one that has not ended."""
-    from jupyter_flows.client import connect
     from jupyter_flows.errors import NotFound
     from jupyter_flows.schema.runs import CancelRun
 
-    api = connect()
     ended = {"Success", "Failed", "Cancelled", "Skipped"}
-    if asked.words:
-        target = asked.words[0]
-    else:
-        name = str(current_flow(shell).name)
-        target = next(
-            (run.id for run in api.list_runs(flow=name, limit=20).runs if run.state.type not in ended), ""
-        )
-        if not target:
-            msg = f"no run of {name} is waiting or running"
-            raise NotFound(msg)
-    run = api.cancel_run(target, CancelRun())
+    with _server() as api:
+        if asked.words:
+            target = asked.words[0]
+        else:
+            name = _name(shell, asked)
+            runs = api.list_runs(flow=name, limit=20).runs
+            target = next((run.id for run in runs if run.state.type not in ended), "")
+            if not target:
+                msg = f"no run of {name} is waiting or running"
+                raise NotFound(msg)
+        run = api.cancel_run(target, CancelRun())
     print(f"{run.name} is {run.state.type}")  # noqa: T201
 
 

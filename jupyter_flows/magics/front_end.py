@@ -42,18 +42,16 @@ def find_notebook(path: str) -> Path:
 
     from jupyter_flows.errors import NotebookNotSaved
 
-    plain = path.split(":", 1)[1] if ":" in path.split("/", maxsplit=1)[0] else path
+    plain = Path(path.split(":", 1)[1] if ":" in path.split("/", maxsplit=1)[0] else path)
     named = os.environ.get("JPY_SESSION_NAME", "")
-    candidates = [Path(plain), Path.cwd() / Path(plain).name]
+    candidates = [plain] if plain.is_absolute() else []
     if named:
-        # The kernel knows where it was started for; the file may have been renamed since.
-        session = Path(named)
-        candidates += [session.parent / Path(plain).name, session]
-    for candidate in candidates:
-        if candidate.is_absolute() and candidate.is_file():
-            return candidate
+        # The kernel knows where it was started for; the file may have been renamed since. This goes before
+        # the working directory, which cells may have changed.
+        candidates.append(Path(named).parent / plain.name)
+    candidates += [Path.cwd() / plain, Path.cwd() / plain.name]
     for candidate in candidates:
         if candidate.is_file():
             return candidate.absolute()
-    msg = f"the notebook {plain!r} is not on disk; save it (Ctrl+S) and register again"
+    msg = f"the notebook {str(plain)!r} is not on disk; save it (Ctrl+S) and register again"
     raise NotebookNotSaved(msg)

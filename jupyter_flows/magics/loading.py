@@ -61,10 +61,10 @@ def load_ipython_extension(shell: Any) -> None:
 
     def pre_run_cell(info: Any) -> None:
         if info.raw_cell and info.store_history and not info.silent:
-            recorder.begin(info.raw_cell, getattr(info, "cell_id", None))
+            recorder.begin(info.raw_cell, getattr(info, "cell_id", None), execution=info)
 
     def post_run_cell(result: Any) -> None:
-        recorder.end(result.error_before_exec or result.error_in_exec)
+        recorder.end(result.error_before_exec or result.error_in_exec, execution=result.info)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))
     for event, function in shell.jupyter_flows_events:
