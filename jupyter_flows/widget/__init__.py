@@ -46,7 +46,7 @@ def picture(flow: FlowGraph, *, flow_state: State | None = None, filename: str |
 
     Raises
     ------
-    InvalidOption : another ending than ``.svg``.
+    InvalidOption : another ending than ``.svg``, or a file that cannot be written.
     """
     from jupyter_flows.widget.dag import bundle, graph_edges, graph_nodes, states_of
 
@@ -57,5 +57,9 @@ def picture(flow: FlowGraph, *, flow_state: State | None = None, filename: str |
                 f"visualize writes .svg files, not {filename!r}; 'jupyter flows graph --dot FILE' writes DOT"
             )
             raise InvalidOption(msg)
-        Path(filename).write_text(made["image/svg+xml"], encoding="utf-8")
+        try:
+            Path(filename).write_text(made["image/svg+xml"], encoding="utf-8")
+        except OSError as error:
+            msg = f"picture {filename} cannot be written: {error.strerror}"
+            raise InvalidOption(msg) from error
     return Picture(made["image/svg+xml"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import ipywidgets
@@ -14,6 +15,24 @@ from jupyter_flows.settings import package_version
 from jupyter_flows.widget.dag import bundle, graph_edges, graph_nodes, state_data, states_of
 
 MODULE = "jupyter-flows"
+
+
+def npm_range(version: str) -> str:
+    """Return the versions of the front end's module that fit this one, as npm writes them.
+
+    Examples
+    --------
+    >>> npm_range("0.1.0"), npm_range("0.2.0rc1"), npm_range("0+checkout")
+    ('^0.1.0', '^0.2.0-rc.1', '*')
+    """
+    found = re.match(r"(\d+\.\d+\.\d+)(?:(a|b|rc)(\d+))?", version)
+    if found is None:
+        return "*"
+    stage = {"a": "alpha", "b": "beta", "rc": "rc"}.get(found[2] or "")
+    return f"^{found[1]}-{stage}.{found[3]}" if stage else f"^{found[1]}"
+
+
+_FITTING = npm_range(package_version())
 
 
 class FlowDag(ipywidgets.DOMWidget):  # type: ignore[misc]
@@ -36,10 +55,10 @@ class FlowDag(ipywidgets.DOMWidget):  # type: ignore[misc]
 
     _model_name = Unicode("FlowDagModel").tag(sync=True)
     _model_module = Unicode(MODULE).tag(sync=True)
-    _model_module_version = Unicode(f"^{package_version()}").tag(sync=True)
+    _model_module_version = Unicode(_FITTING).tag(sync=True)
     _view_name = Unicode("FlowDagView").tag(sync=True)
     _view_module = Unicode(MODULE).tag(sync=True)
-    _view_module_version = Unicode(f"^{package_version()}").tag(sync=True)
+    _view_module_version = Unicode(_FITTING).tag(sync=True)
     nodes: Any = List().tag(sync=True)
     edges: Any = List().tag(sync=True)
     states = Dict().tag(sync=True)
