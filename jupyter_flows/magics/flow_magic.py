@@ -80,25 +80,32 @@ class _Follower:
         self._notebook = shell.jupyter_flows_recorder.notebook()
 
     def follow(self) -> None:
-        """Hear of cells from now on."""
-        recorder = self._shell.jupyter_flows_recorder
-        recorder.watchers[:] = [
-            watcher for watcher in recorder.watchers if not isinstance(watcher, _Follower)
-        ]
-        recorder.watchers.append(self)
+        """Hear of cells from now on, in place of an earlier picture."""
+        watchers = self._shell.jupyter_flows_recorder.watchers
+        for earlier in [watcher for watcher in watchers if isinstance(watcher, _Follower)]:
+            watchers.remove(earlier)
+            earlier.stop()
+        watchers.append(self)
+
+    def stop(self) -> None:
+        """Bring the picture up to date a last time; nothing comes later."""
+        self._live.refresh(now=True)
 
     def __call__(self, cell: Any) -> None:
         """Colour the cell's task; an edited cell may change the graph."""
         recorder = self._shell.jupyter_flows_recorder
         notebook = recorder.notebook()
-        if notebook != self._notebook:
+        is_edited = notebook != self._notebook
+        if is_edited:
             self._notebook = notebook
             # Cells that make no flow at the moment (two tasks of one name, say) leave the picture as it is.
             with contextlib.suppress(FlowsError):
                 self._flow = current_flow(self._shell, name=self._live.title)
                 self._live.set_graph(self._flow)
-        self._live.states = _cell_states(self._flow, recorder)
-        self._live.refresh(now=cell.state != "Running")
+        states = _cell_states(self._flow, recorder)
+        if is_edited or states != self._live.states:
+            self._live.states = states
+            self._live.refresh(now=cell.state != "Running")
 
 
 def _cell_states(flow: Any, recorder: Any) -> dict[str, dict[str, Any]]:

@@ -86,5 +86,9 @@ def unload_ipython_extension(shell: Any) -> None:
         ("cell", "skip"),
     ):
         shell.magics_manager.magics[kind].pop(name, None)
+    for watcher in shell.jupyter_flows_recorder.watchers:
+        stop = getattr(watcher, "stop", None)
+        if stop is not None:
+            stop()
     shell.jupyter_flows_recorder = None
     shell.jupyter_flows_events = ()
