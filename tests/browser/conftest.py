@@ -65,6 +65,17 @@ class Lab:
         shutil.copy(NOTEBOOKS / notebook, self.root / notebook)
         return notebook
 
+    def write(self, name: str, *cells: str, parameters: str = "") -> str:
+        """Write a notebook of these code cells; *parameters* is the cell tagged so."""
+        from nbformat import v4, write
+
+        notebook = v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+        if parameters:
+            notebook.cells.append(v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+        notebook.cells += [v4.new_code_cell(text) for text in cells]
+        write(notebook, self.root / name)
+        return name
+
     def address(self, path: str = "", *, reset: bool = True) -> str:
         """Return the address that opens *path* in an empty workspace."""
         tree = f"/tree/{path}" if path else ""
