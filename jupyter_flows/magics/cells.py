@@ -11,13 +11,16 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jupyter_flows.errors import FlowsError, NotebookNotSaved
-from jupyter_flows.notebook.read import CodeCell, NotebookCells, read_notebook
 from jupyter_flows.schema.base import utc_now
+
+if TYPE_CHECKING:
+    # Reading brings the analysis with it, which %load_ext need not wait for.
+    from jupyter_flows.notebook.read import CodeCell, NotebookCells
 
 
 class RecordedCell(msgspec.Struct, kw_only=True):
@@ -71,6 +74,8 @@ class CellRecorder:
 
         Read again only when the file has changed: this is asked for at every cell that runs.
         """
+        from jupyter_flows.notebook.read import read_notebook
+
         path = self.path
         if path is None:
             return None
@@ -137,6 +142,8 @@ class CellRecorder:
 
         A cell that was changed and saved after it ran counts as saved: it has not run as it is now.
         """
+        from jupyter_flows.notebook.read import NotebookCells
+
         disk = self.on_disk()
         path = str(self.path or "notebook.ipynb")
         if disk is None:
@@ -170,6 +177,8 @@ class CellRecorder:
         ------
         NotebookNotSaved : which cells differ.
         """
+        from jupyter_flows.notebook.read import read_notebook
+
         self.path = path
         disk = {cell.id: cell for cell in (self.on_disk() or read_notebook(path)).cells}
         differ = [
@@ -205,6 +214,8 @@ def _speaks(source: str) -> bool:
 
 
 def _numbered(cells: list[RecordedCell], tags: dict[str, tuple[str, ...]]) -> tuple[CodeCell, ...]:
+    from jupyter_flows.notebook.read import CodeCell
+
     return tuple(
         CodeCell(
             id=cell.id,

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_flows.analysis.options import parse_task_line
 from jupyter_flows.errors import FlowsError
-from jupyter_flows.notebook.transform import plain_python
 from jupyter_flows.runtime.cell_code import code_for_kernel
 
 
@@ -25,6 +23,10 @@ class TaskLines:
         """Take the line off; a line that cannot be read becomes a cell that only says so."""
         if not any(line.startswith("%%") for line in lines) or _asks_for_help(lines):
             return lines
+        # Here, not at the top: %load_ext need not wait for the analysis.
+        from jupyter_flows.analysis.options import parse_task_line
+        from jupyter_flows.notebook.transform import plain_python
+
         source = "".join(lines)
         code = code_for_kernel(source)
         if code == source:
