@@ -15,24 +15,32 @@ from jupyter_flows.schema.runs import CreateRun
 from .conftest import environment, write_notebook
 
 CELLS = (
-    "import os, pickle, json, copy\nimport numpy as np\n"
-    "def note(**values):\n"
-    "    with open(os.environ['NOTES'], 'a') as stream:\n"
-    "        for name, value in values.items():\n"
-    "            stream.write(json.dumps([name, repr(value)]) + '\\n')",
+    (
+        "import os, pickle, json, copy\nimport numpy as np\n"
+        "def note(**values):\n"
+        "    with open(os.environ['NOTES'], 'a') as stream:\n"
+        "        for name, value in values.items():\n"
+        "            stream.write(json.dumps([name, repr(value)]) + '\\n')"
+    ),
     "rng = np.random.default_rng(seed)\ndef scaled(x):\n    return x * factor\ntries = []",
     "%%task draw\ndrawn = rng.integers(0, 1000, 4).tolist()\nnote(drawn=drawn)",
-    "%%task flaky --retries 2 --retry-delay 0\ntries.append(len(tries))\ndrawn_again = int(rng.integers(1000))\n"
-    "if len(tries) < 3:\n    raise ValueError('not yet')\nnote(tries=tries, drawn_again=drawn_again)",
+    (
+        "%%task flaky --retries 2 --retry-delay 0\ntries.append(len(tries))\ndrawn_again = int(rng.integers(1000))\n"
+        "if len(tries) < 3:\n    raise ValueError('not yet')\nnote(tries=tries, drawn_again=drawn_again)"
+    ),
     "%%task first\nearly = scaled(10)\nnote(early=early)",
     "factor = factor + 100",
     "%%task second\nlate = scaled(10)\nnote(late=late)",
     "class Point:\n    def __init__(self, x):\n        self.x = x\n    def __repr__(self):\n        return f'Point({self.x})'",
     "%%task pack\npoint = Point(factor)\nbox = pickle.dumps({'p': point})\nnote(point=point)",
-    "%%task unpack\nagain = pickle.loads(box)['p']\nsame = (isinstance(again, Point), type(again) is Point, again.x)\n"
-    "note(same=same, module=Point.__module__, copied=copy.deepcopy(point).x)",
-    "%%task awaited\nimport asyncio\nfound = await asyncio.gather(*[asyncio.sleep(0, n * factor) for n in range(3)])\n"
-    "words = !echo {city}\nnote(found=found, words=list(words), city=city)",
+    (
+        "%%task unpack\nagain = pickle.loads(box)['p']\nsame = (isinstance(again, Point), type(again) is Point, again.x)\n"
+        "note(same=same, module=Point.__module__, copied=copy.deepcopy(point).x)"
+    ),
+    (
+        "%%task awaited\nimport asyncio\nfound = await asyncio.gather(*[asyncio.sleep(0, n * factor) for n in range(3)])\n"
+        "words = !echo {city}\nnote(found=found, words=list(words), city=city)"
+    ),
     "%flow book",
 )
 PARAMETERS = "city = 'Oslo'\nfactor = 2\nseed = 7"
