@@ -116,7 +116,9 @@ export function TaskTable(props: {
           <th scope="col">{trans.__('Task')}</th>
           <th scope="col">{trans.__('State')}</th>
           <th scope="col">{trans.__('Started')}</th>
-          <th scope="col">{trans.__('Time')}</th>
+          <th scope="col" className="jp-mod-number">
+            {trans.__('Time')}
+          </th>
           <th scope="col" className="jp-mod-bar">
             {trans.__('When')}
           </th>

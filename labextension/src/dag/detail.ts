@@ -2,7 +2,7 @@
 
 import { button, html } from './html';
 import type { DagEdge, DagNode, DagState } from './model';
-import { durationText, familyOf, glyphOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOf, partsOf, secondsOf } from './states';
 import type { Words } from './words';
 
 export interface DetailActions {
@@ -13,7 +13,7 @@ export interface DetailActions {
 
 function stateChip(state: DagState | undefined, trans: Words): HTMLElement {
   const chip = html('span', 'jp-FlowsState', glyphOf(state?.state), ' ', state?.state ?? trans.__('not run'));
-  chip.dataset['family'] = familyOf(state?.state);
+  chip.dataset['family'] = familyOfTask(state);
   return chip;
 }
 
@@ -58,6 +58,10 @@ export function detail(
   };
   if (state?.message) {
     fact(trans.__('Says'), state.message);
+  }
+  if (partsOf(state?.counts) !== null) {
+    const counts = Object.entries(state?.counts ?? {});
+    fact(trans.__('Mapped'), counts.map(([name, count]) => `${glyphOf(name)} ${count} ${name}`).join(', '));
   }
   const waits = others('from');
   fact(trans.__('Waits for'), ...(waits.length > 0 ? waits : [trans.__('nothing')]));

@@ -2,6 +2,7 @@
 
 import { pathOf, type Layout, type Placed, type Route } from './layout';
 import type { DagEdge, DagNode } from './model';
+import type { Parts } from './states';
 
 const SVG = 'http://www.w3.org/2000/svg';
 export const CARD_HEIGHT = 46;
@@ -43,12 +44,36 @@ export interface Card {
   element: SVGGElement;
   glyph: SVGTextElement;
   note: SVGTextElement;
+  /** Along the lower side of a mapped task: its children by state. */
+  bar: SVGGElement;
+}
+
+const BAR_INSET = 8;
+
+/** Draw the children of a mapped task as a bar; nothing for a task that is not mapped. */
+export function drawBar(card: Card, parts: Parts | null): void {
+  const { width, height } = card.at;
+  const length = width - 2 * BAR_INSET;
+  let x = BAR_INSET;
+  const pieces = (parts?.families ?? []).map(([family, count]) => {
+    const share = (length * count) / parts!.total;
+    const piece = svg('rect', { class: 'jp-FlowsDag-part', x: x.toFixed(1), y: height - 6, width: share.toFixed(1), height: 3 });
+    piece.dataset['family'] = family;
+    x += share;
+    return piece;
+  });
+  card.bar.replaceChildren(...pieces);
 }
 
 function makeCard(node: DagNode, at: Placed): Card {
   const { width, height } = at;
   const glyph = label('jp-FlowsDag-glyph', 22, height / 2, '');
   const note = label('jp-FlowsDag-note', 40, height / 2 + 13, '');
+  const bar = svg('g', { 'aria-hidden': 'true' });
+  // A mapped task looks like a pile of cards.
+  const pile = (node.mapped ? [7, 3.5] : []).map(by =>
+    svg('rect', { class: 'jp-FlowsDag-card jp-mod-behind', x: by, y: by, width, height, rx: 8 })
+  );
   const element = svg(
     'g',
     {
@@ -60,11 +85,13 @@ function makeCard(node: DagNode, at: Placed): Card {
       'data-role': node.role ?? 'task'
     },
     svg('rect', { class: 'jp-FlowsDag-ring', x: -3, y: -3, width: width + 6, height: height + 6, rx: 11 }),
+    ...pile,
     svg('rect', { class: 'jp-FlowsDag-card', width, height, rx: 8 }),
     svg('circle', { class: 'jp-FlowsDag-badge', cx: 22, cy: height / 2, r: 11 }),
     glyph,
     label('jp-FlowsDag-name', 40, height / 2 - 3, shorten(node.name)),
-    note
+    note,
+    bar
   );
   if (node.warnings !== undefined && node.warnings.length > 0) {
     element.append(
@@ -72,7 +99,7 @@ function makeCard(node: DagNode, at: Placed): Card {
       label('jp-FlowsDag-warningMark', width - 14, 13, '!')
     );
   }
-  return { node, at, element, glyph, note };
+  return { node, at, element, glyph, note, bar };
 }
 
 export interface Curve {

@@ -9,6 +9,8 @@ export interface DagNode {
   cell_id?: string | null;
   retries?: number;
   timeout_s?: number | null;
+  /** One card stands for all of its children. */
+  mapped?: boolean;
   trigger?: string | null;
   reads?: string[];
   writes?: string[];
@@ -31,6 +33,8 @@ export interface DagState {
   ended_at?: string | null;
   attempt?: number;
   duration_s?: number | null;
+  /** How many children of a mapped task are in each state. */
+  counts?: Record<string, number> | null;
 }
 
 export type DagStates = Record<string, DagState>;
@@ -79,6 +83,7 @@ export function readNodes(value: unknown): DagNode[] {
       cell_id: text(item['cell_id']) ?? null,
       retries: finite(item['retries']),
       timeout_s: finite(item['timeout_s']) ?? null,
+      mapped: item['mapped'] === true,
       trigger: text(item['trigger']) ?? null,
       reads: texts(item['reads']),
       writes: texts(item['writes']),
@@ -106,6 +111,13 @@ export function readEdges(value: unknown): DagEdge[] {
   return edges;
 }
 
+function readCounts(value: unknown): Record<string, number> | null {
+  const counts = Object.entries(isObject(value) ? value : {}).filter(
+    (item): item is [string, number] => Number.isInteger(item[1]) && (item[1] as number) > 0
+  );
+  return counts.length > 0 ? Object.fromEntries(counts) : null;
+}
+
 export function readStates(value: unknown): DagStates {
   const states: DagStates = Object.create(null) as DagStates;
   for (const [id, item] of Object.entries(isObject(value) ? value : {})) {
@@ -120,7 +132,8 @@ export function readStates(value: unknown): DagStates {
       started_at: text(rest['started_at']) ?? null,
       ended_at: text(rest['ended_at']) ?? null,
       attempt: finite(rest['attempt']),
-      duration_s: finite(rest['duration_s']) ?? null
+      duration_s: finite(rest['duration_s']) ?? null,
+      counts: readCounts(rest['counts'])
     };
   }
   return states;

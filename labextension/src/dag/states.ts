@@ -38,10 +38,13 @@ export function isEnded(state: string | undefined): boolean {
   return ENDED.has(familyOf(state));
 }
 
-/** Seconds as people read them: 0.4 s, 12 s, 3m 05s, 2h 10m. */
+/** Seconds as people read them, as in the terminal: 40 ms, 2.3 s, 12 s, 3 m 05 s, 2 h 10 m. */
 export function durationText(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds) || seconds < 0) {
     return '';
+  }
+  if (seconds > 0 && seconds < 0.9995) {
+    return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   }
   if (seconds < 9.95) {
     return `${seconds.toFixed(1)} s`;
@@ -52,12 +55,12 @@ export function durationText(seconds: number | null | undefined): string {
   }
   const two = (n: number): string => String(n).padStart(2, '0');
   if (whole < 3600) {
-    return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+    return `${Math.floor(whole / 60)} m ${two(whole % 60)} s`;
   }
   if (whole < 172_800) {
-    return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
+    return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} m`;
   }
-  return `${Math.floor(whole / 86_400)}d ${Math.floor((whole % 86_400) / 3600)}h`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }
 
 /** How long a state took so far: its own duration, else the difference of its times. */
@@ -80,4 +83,43 @@ export function secondsOf(
       ? now
       : NaN;
   return Number.isFinite(start) && Number.isFinite(end) ? Math.max(0, (end - start) / 1000) : null;
+}
+
+/** Children of a mapped task by family, in the order in which a bar shows them. */
+export interface Parts {
+  total: number;
+  done: number;
+  families: readonly (readonly [family: Family, count: number])[];
+}
+
+const BAR_ORDER: readonly Family[] = ['success', 'skipped', 'failed', 'stopped', 'running', 'paused', 'waiting', 'none'];
+
+/** Sum up the counts of a mapped task by family; null: it is not mapped, or not yet. */
+export function partsOf(counts: Readonly<Record<string, number>> | null | undefined): Parts | null {
+  const sums = new Map<Family, number>();
+  let total = 0;
+  for (const [state, count] of Object.entries(counts ?? {})) {
+    const family = familyOf(state);
+    sums.set(family, (sums.get(family) ?? 0) + count);
+    total += count;
+  }
+  if (total === 0) {
+    return null;
+  }
+  const families = BAR_ORDER.filter(family => sums.has(family)).map(family => [family, sums.get(family)!] as const);
+  const done = families.reduce((sum, [family, count]) => sum + (ENDED.has(family) ? count : 0), 0);
+  return { total, done, families };
+}
+
+/** The family that colours a task: that of its children while they run or once one failed, else its own. */
+export function familyOfTask(
+  state: { state: string; counts?: Readonly<Record<string, number>> | null } | undefined
+): Family {
+  const own = familyOf(state?.state);
+  const parts = partsOf(state?.counts);
+  if (parts === null || state?.state !== 'Mapped') {
+    return own;
+  }
+  const has = (family: Family): boolean => parts.families.some(([item]) => item === family);
+  return parts.done < parts.total ? 'running' : has('failed') ? 'failed' : own;
 }

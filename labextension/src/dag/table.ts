@@ -3,7 +3,7 @@
 import { html } from './html';
 import type { DagEdge, DagNode, DagState } from './model';
 import { Neighbours } from './graph';
-import { durationText, familyOf, glyphOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOf, partsOf, secondsOf } from './states';
 import type { Words } from './words';
 
 export function table(
@@ -20,12 +20,17 @@ export function table(
   for (const title of titles) {
     const cell = html('th', '', title);
     cell.scope = 'col';
+    cell.className = title === titles[titles.length - 1] ? 'jp-mod-number' : '';
     head.append(cell);
   }
   const rows = nodes.map(node => {
     const state = states.get(node.id);
     const chip = html('span', 'jp-FlowsState', `${glyphOf(state?.state)} ${state?.state ?? trans.__('not run')}`);
-    chip.dataset['family'] = familyOf(state?.state);
+    chip.dataset['family'] = familyOfTask(state);
+    const parts = partsOf(state?.counts);
+    if (parts !== null) {
+      chip.append(` (${trans.__('%1 of %2 done', parts.done, parts.total)})`);
+    }
     const name = html('button', 'jp-FlowsDag-link', node.name);
     name.type = 'button';
     const row = html(

@@ -6,14 +6,15 @@
  */
 
 import { detail } from './detail';
-import { CARD_HEIGHT, cardWidth, picture, shorten, type Picture } from './draw';
+import { CARD_HEIGHT, cardWidth, drawBar, picture, shorten, type Picture } from './draw';
 import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
 import { isHidden, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
-import { durationText, familyOf, glyphOf, isEnded, secondsOf } from './states';
+import { durationText, familyOf, familyOfTask, glyphOf, isEnded, partsOf, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
+import { Zoom } from './zoom';
 
 export interface DagOptions {
   trans?: Words;
@@ -85,6 +86,7 @@ export class DagView {
       return;
     }
     this._selected = id;
+    this._tip.hidden = true;
     this._mark();
     this._showDetail();
     this.onSelect?.(id);
@@ -95,12 +97,14 @@ export class DagView {
     this._as = as;
     this._graphButton.setAttribute('aria-pressed', String(as === 'graph'));
     this._tableButton.setAttribute('aria-pressed', String(as === 'table'));
+    this._zoomButtons.hidden = as === 'table';
     this._redraw();
   }
 
   dispose(): void {
     cancelAnimationFrame(this._frame);
     clearInterval(this._clock);
+    window.removeEventListener('keydown', this._keepKeys, true);
     this._frame = 0;
     this.el.replaceChildren();
     this.onSelect = null;
@@ -122,6 +126,13 @@ export class DagView {
     const choice = html('span', 'jp-FlowsDag-choice', this._graphButton, this._tableButton);
     choice.setAttribute('role', 'group');
     choice.setAttribute('aria-label', trans.__('Show as'));
+    this._zoomButtons.append(
+      this._zoomButton('−', trans.__('Smaller'), () => this._zoom.by(1 / 1.25)),
+      this._zoomButton(trans.__('Fit'), trans.__('Show all of it'), () => this._zoom.fit()),
+      this._zoomButton('+', trans.__('Larger'), () => this._zoom.by(1.25))
+    );
+    this._zoomButtons.setAttribute('role', 'group');
+    this._zoomButtons.setAttribute('aria-label', trans.__('Size'));
     this._progress.setAttribute('aria-live', 'polite');
     this._title.hidden = true;
     this._run.hidden = true;
@@ -131,6 +142,7 @@ export class DagView {
       this._progress,
       html('span', 'jp-FlowsDag-space'),
       this._setupButton,
+      this._zoomButtons,
       choice
     );
     this._detail.hidden = true;
@@ -139,6 +151,13 @@ export class DagView {
     this.el.classList.add('jp-FlowsDag');
     this.el.append(this._bar, this._body, this._detail, this._tip);
     this._listen();
+  }
+
+  private _zoomButton(text: string, says: string, press: () => void): HTMLButtonElement {
+    const made = button('jp-FlowsDag-button', text, press);
+    made.title = says;
+    made.setAttribute('aria-label', says);
+    return made;
   }
 
   private _listen(): void {
@@ -161,6 +180,8 @@ export class DagView {
     this._body.addEventListener('pointerleave', leave);
     this._body.addEventListener('focusout', leave);
     this._body.addEventListener('scroll', leave, { passive: true });
+    this._body.addEventListener('focusin', () => window.addEventListener('keydown', this._keepKeys, true));
+    this._body.addEventListener('focusout', () => window.removeEventListener('keydown', this._keepKeys, true));
   }
 
   /** A person pointed at a card: select it, and lead to its cell. */
@@ -175,6 +196,10 @@ export class DagView {
   private _key(event: KeyboardEvent, id: string | null): void {
     if (event.key === 'Escape' && this._selected !== null) {
       this.select(null);
+    } else if (this._picture !== null && (event.key === '+' || event.key === '-')) {
+      this._zoom.by(event.key === '+' ? 1.25 : 1 / 1.25);
+    } else if (this._picture !== null && event.key === '0') {
+      this._zoom.fit();
     } else if (id !== null && this._picture !== null && (event.key === 'Enter' || event.key === ' ')) {
       this._choose(id);
     } else if (id !== null && this._picture !== null) {
@@ -224,11 +249,10 @@ export class DagView {
       const title = this._title.textContent || trans.__('Flow');
       this._picture = picture(shown.nodes, shown.edges, placed, trans.__('Graph of %1', title));
       const root = this._picture.root;
-      // Shrinks to fit, but never so far that names cannot be read: then it scrolls.
-      root.style.minWidth = `${Math.round(placed.width * 0.62)}px`;
       this._picture.cards.get(this._selected ?? shown.nodes[0]!.id)?.element.setAttribute('tabindex', '0');
       this._body.replaceChildren(root);
     }
+    this._zoom.show(this._picture?.root ?? null);
     shown.nodes.forEach(node => this._dirty.add(node.id));
     this._mark();
     this._showDetail();
@@ -271,16 +295,24 @@ export class DagView {
     const state = this._states.get(id);
     const note = this._noteOf(card.node, state);
     card.element.dataset['state'] = state?.state ?? '';
-    card.element.dataset['family'] = familyOf(state?.state);
+    card.element.dataset['family'] = familyOfTask(state);
     card.glyph.textContent = state === undefined ? '' : glyphOf(state.state);
     card.note.textContent = shorten(note, Math.floor((card.at.width - 46) / 6.3));
     card.element.setAttribute('aria-label', `${card.node.name}, ${note}`);
+    drawBar(card, partsOf(state?.counts));
   }
 
   private _noteOf(node: DagNode, state: DagState | undefined): string {
     if (state !== undefined) {
-      const time = durationText(secondsOf(state));
-      return time === '' ? state.state : `${state.state} · ${time}`;
+      const parts = partsOf(state.counts);
+      const failed = parts?.families.find(([family]) => family === 'failed')?.[1] ?? 0;
+      return [
+        parts === null ? state.state : this._trans.__('%1 of %2 done', parts.done, parts.total),
+        failed > 0 ? this._trans.__('%1 failed', failed) : '',
+        durationText(secondsOf(state))
+      ]
+        .filter(text => text !== '')
+        .join(' · ');
     }
     if (node.writes && node.writes.length > 0) {
       return this._trans.__('writes %1', node.writes.join(', '));
@@ -294,10 +326,11 @@ export class DagView {
     let running = 0;
     let failed = 0;
     for (const node of this._shown) {
-      const state = this._states.get(node.id)?.state;
-      done += isEnded(state) ? 1 : 0;
-      running += familyOf(state) === 'running' ? 1 : 0;
-      failed += familyOf(state) === 'failed' ? 1 : 0;
+      const state = this._states.get(node.id);
+      const family = familyOfTask(state);
+      done += isEnded(state?.state) && family !== 'running' ? 1 : 0;
+      running += family === 'running' ? 1 : 0;
+      failed += family === 'failed' ? 1 : 0;
     }
     const trans = this._trans;
     const total = this._shown.length;
@@ -328,7 +361,7 @@ export class DagView {
       return;
     }
     for (const [id, state] of this._states) {
-      if (familyOf(state.state) === 'running') {
+      if (familyOfTask(state) === 'running') {
         this._paint(id);
       }
     }
@@ -360,7 +393,8 @@ export class DagView {
   private _hover(target: Element): void {
     const card = this._picture?.cards.get(target.closest<SVGElement>('.jp-FlowsDag-node')?.dataset['id'] ?? '');
     const curve = this._picture?.curves.find(item => item.element.contains(target));
-    if (card === undefined && curve === undefined) {
+    const isDetailed = card !== undefined && card.node.id === this._selected;
+    if ((card === undefined && curve === undefined) || isDetailed) {
       this._tip.hidden = true;
       this._near(null);
       return;
@@ -416,6 +450,16 @@ export class DagView {
     );
   }
 
+  /**
+   * JupyterLab takes keys at the document, before they come here: an arrow would move the cell, `0 0`
+   * restart the kernel. Lumino leaves bare keys alone below this attribute (a convention, not an import);
+   * keys with Ctrl or Alt stay the page's, so that Ctrl+S saves the notebook and not the page.
+   */
+  private readonly _keepKeys = (event: KeyboardEvent): void => {
+    const bare = !event.ctrlKey && !event.metaKey && !event.altKey;
+    this._body.toggleAttribute('data-lm-suppress-shortcuts', bare);
+  };
+
   private readonly _trans: Words;
   private readonly _reveal: ((node: DagNode) => void) | null;
   private readonly _bar = html('div', 'jp-FlowsDag-bar');
@@ -425,6 +469,8 @@ export class DagView {
   private readonly _body = html('div', 'jp-FlowsDag-body');
   private readonly _detail = html('div', 'jp-FlowsDag-detail');
   private readonly _tip = html('div', 'jp-FlowsDag-tip');
+  private readonly _zoomButtons = html('span', 'jp-FlowsDag-choice');
+  private readonly _zoom = new Zoom(this._body);
   private _graphButton!: HTMLButtonElement;
   private _tableButton!: HTMLButtonElement;
   private _setupButton!: HTMLButtonElement;
