@@ -265,6 +265,17 @@ def _cancel(shell: Any, asked: FlowLine) -> None:
     print(f"{run.name} is {run.state.type}")  # noqa: T201
 
 
+def _doctor(shell: Any, asked: FlowLine) -> None:
+    """Look at every part that registering and running need, and say how it is."""
+    from jupyter_flows.magics.doctor import examine
+
+    del asked
+    before = ""
+    for what, is_well, text in examine(shell, lambda: current_flow(shell)):
+        print(f"{'ok' if is_well else '!!'}  {what if what != before else '':<14} {text}")  # noqa: T201
+        before = what
+
+
 VERBS = {
     None: _show,
     "run": _run,
@@ -272,6 +283,7 @@ VERBS = {
     "runs": _runs,
     "logs": _logs,
     "explain": _explain,
+    "doctor": _doctor,
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,

@@ -14,7 +14,7 @@ import msgspec
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.transform import plain_python
 
-VERBS = ("run", "register", "runs", "logs", "explain", "pause", "resume", "cancel")
+VERBS = ("run", "register", "runs", "logs", "explain", "doctor", "pause", "resume", "cancel")
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}

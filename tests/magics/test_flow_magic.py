@@ -282,6 +282,32 @@ def test_acts_on_the_registered_flow(connected, server, tmp_path):
     assert "nosuch" in refusal(connected.run("%flow logs nosuch"))
 
 
+def test_doctor_without_a_server(kernel):
+    """Each part answers for itself."""
+    run_all(kernel)
+    ran = kernel.run("%flow doctor")
+    assert "ok" == ran.status
+    lines = ran.stdout.splitlines()
+    assert any(line.startswith("ok  flow") and "4 tasks" in line for line in lines)
+    assert any(line.startswith("!!  notebook") and "does not know" in line for line in lines)
+    assert any(line.startswith("!!  server") and "jupyter flows up" in line for line in lines)
+
+
+def test_doctor_with_a_registered_flow(connected, tmp_path):
+    run_all(connected)
+    connected.run(f"%flow register {save(tmp_path / 'sums.ipynb')}", "flow")
+    text = connected.run("%flow doctor").stdout
+    for words in (
+        "ok  notebook",
+        "ok  storage",
+        "ok  server",
+        "!!  agents",
+        "ok  registered",
+        "ok  environment",
+    ):
+        assert words in text
+
+
 def test_in_a_headless_run_flow_does_nothing(tmp_path):
     from .conftest import start_kernel
 
