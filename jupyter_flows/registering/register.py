@@ -8,6 +8,7 @@ the server's answer is lost it stays, since the flow may be registered.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from jupyter_flows.environment.fingerprint import distributions_of, fingerprint_
 from jupyter_flows.errors import (
     InvalidFlow,
     InvalidOption,
+    NotebookNotSaved,
     NotebookWithoutTasks,
     NotFound,
     ServerUnavailable,
@@ -70,6 +72,8 @@ class Source:
         The notebook's or script's file.
     module : module, optional
         The executed script; its functions go into a pickle by value.
+    sha256 : str, optional
+        Of the script as it was before it was executed.
     """
 
     def __init__(
@@ -78,8 +82,10 @@ class Source:
         notebook: NotebookCells | None = None,
         path: Path | None = None,
         module: ModuleType | None = None,
+        sha256: str | None = None,
     ) -> None:
         self.notebook = notebook
+        self.sha256 = sha256
         self.path = path
         self.module = module
 
@@ -257,9 +263,11 @@ def flow_of_notebook(notebook: NotebookCells, *, name: str | None = None) -> Flo
 def register_script(path: str | Path, *, name: str | None = None, **options: Any) -> Receipt:
     """Execute the script at *path* and register its flow; options are those of :func:`register`."""
     path = Path(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     flow = load_script(path, name)
     module = sys.modules.get("__flow_script__")
-    return register(flow, source=Source(path=path.absolute(), module=module), **options)
+    source = Source(path=path.absolute(), module=module, sha256=sha256)
+    return register(flow, source=source, **options)
 
 
 def _storage(asked: Storage | str | None, flow: FlowGraph, source: Source) -> Storage:
@@ -355,7 +363,22 @@ def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> 
         origin = str(source.path) if source.path is not None else None
         ref = store.put_pickle(data, flow_name=flow.name, source=origin)
     written.wrote(Path(ref.location))
+    _check_unchanged(source, ref, store)
     return ref, _warn(names, beside)
+
+
+def _check_unchanged(source: Source, ref: StorageRef, store: Storage) -> None:
+    """Refuse code that is not what the graph was made of: its file was saved meanwhile."""
+    if isinstance(store, Notebook) and source.notebook is not None:
+        stored = read_notebook(ref.location).cells
+        same = [(c.source, c.tags) for c in stored] == [(c.source, c.tags) for c in source.notebook.cells]
+    elif isinstance(store, Local) and store.stored_as_script and store.path is None:
+        same = source.sha256 in {None, ref.sha256}
+    else:
+        return
+    if not same:
+        msg = f"{source.path} was saved while it was being registered; register it again"
+        raise NotebookNotSaved(msg)
 
 
 def _warn(modules: Iterable[str], beside: Path | None) -> list[str]:

@@ -24,6 +24,7 @@ from jupyter_flows.errors import (
     InvalidRequest,
     InvalidSchedule,
     NotAuthorised,
+    NotebookNotSaved,
     NotebookWithoutTasks,
     Refused,
     ServerNotRunning,
@@ -512,3 +513,35 @@ def test_a_flow_of_functions_in_a_notebook_runs_where_the_notebook_is(server, bo
     assert ("local", str(book)) == (ref.kind, ref.options["source"])
     with pytest.raises(InvalidOption, match="came from no script"):
         register(small(), storage="script", api=server.api)
+
+
+class Editing:
+    """The real API; between the look at the file and the look at its code, somebody saves the file."""
+
+    def __init__(self, api, path: Path, text: str) -> None:
+        self._api, self._path, self._text = api, path, text
+        self.url = api.url
+
+    def list_flows(self, **options):
+        self._path.write_text(self._text)
+        return self._api.list_flows(**options)
+
+    def register_flow(self, request):
+        return self._api.register_flow(request)
+
+
+def test_a_file_saved_meanwhile_is_not_registered_with_the_graph_of_before(server, untouched, book, script):
+    """Graph and code are of one moment."""
+    edited = book.read_text().replace("area(3)", "area(4)")
+    with pytest.raises(NotebookNotSaved, match=r"book\.ipynb was saved while it was being registered"):
+        register_notebook(book, api=Editing(server.api, book, edited))
+    with pytest.raises(NotebookNotSaved, match=r"etl\.py was saved while it was being registered"):
+        register_script(script, api=Editing(server.api, script, SCRIPT.replace("n * 2", "n * 3")))
+
+
+def test_a_file_saved_meanwhile_without_a_change_of_code_is_registered(server, book):
+    """An autosave of outputs is none."""
+    edited = book.read_text().replace(
+        '"outputs": []', '"outputs": [{"output_type": "stream", "name": "stdout", "text": "x"}]'
+    )
+    assert register_notebook(book, api=Editing(server.api, book, edited)).created
