@@ -40,6 +40,20 @@ describe('layout', () => {
     expect(Math.sign(x['a']! - x['b']!)).toBe(Math.sign(x['d']! - x['c']!));
   });
 
+  it('swaps neighbours where the means of their lines say nothing', () => {
+    // c and d hang on the same means, yet only one order of the lower row is without a crossing.
+    const { routes } = layout(boxes('a', 'b', 'c', 'd', 'e'), links('ac', 'cd', 'be', 'ae', 'bd', 'ad'));
+    expect(routes).toHaveLength(6);
+    for (const one of routes) {
+      for (const other of routes) {
+        const [p, q] = [one.points[0]!, other.points[0]!];
+        const [s, t] = [one.points[one.points.length - 1]!, other.points[other.points.length - 1]!];
+        const crossed = p[1] === q[1] && s[1] === t[1] && (p[0] - q[0]) * (s[0] - t[0]) < -1;
+        expect(crossed && one.points.length === other.points.length).toBe(false);
+      }
+    }
+  });
+
   it('leads a long edge past the boxes between', () => {
     const placed = layout(boxes('a', 'b', 'c'), links('ab', 'bc', 'ac'));
     const long = placed.routes.find(r => r.from === 'a' && r.to === 'c')!;

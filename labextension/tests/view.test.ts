@@ -98,6 +98,48 @@ describe('DagView', () => {
     expect(el.querySelectorAll('.jp-FlowsDag-node[tabindex="0"]')).toHaveLength(1);
   });
 
+  it('stands for all children of a mapped task, by counts', async () => {
+    const view = new DagView(el);
+    view.draw(readNodes([{ id: 'm', name: 'm', mapped: true }]), []);
+    const counts = { Success: 3, Failed: 1, Running: 2, Pending: 4, Bogus: -1 };
+    view.setStates(readStates({ m: { state: 'Mapped', counts } }));
+    await frame();
+    expect(card('m').dataset['family']).toBe('running');
+    expect(card('m').getAttribute('aria-label')).toBe('m, 4 of 10 done · 1 failed');
+    const bar = [...card('m').querySelectorAll<SVGElement>('.jp-FlowsDag-part')];
+    expect(bar.map(part => part.dataset['family'])).toEqual(['success', 'failed', 'running', 'waiting']);
+    view.setStates(readStates({ m: { state: 'Mapped', counts: { Success: 9, Failed: 1 } } }));
+    await frame();
+    expect(card('m').dataset['family']).toBe('failed');
+    expect(el.textContent).toContain('1 of 1 done, 1 failed');
+    view.dispose();
+  });
+
+  it('grows and shrinks by its buttons and keys, and fits', () => {
+    new DagView(el).draw(nodes, edges);
+    const root = el.querySelector<SVGSVGElement>('.jp-FlowsDag-picture')!;
+    const natural = Number(root.getAttribute('width'));
+    expect(root.style.width).toBe('');
+    buttonOf('+').click();
+    expect(parseFloat(root.style.width)).toBeGreaterThan(natural * 1.2);
+    press(card('load'), '-');
+    press(card('load'), '-');
+    expect(parseFloat(root.style.width)).toBeLessThan(natural);
+  });
+
+  it('keeps bare keys from the page while a card has the focus, and only those', () => {
+    new DagView(el).draw(nodes, edges);
+    const body = el.querySelector('.jp-FlowsDag-body')!;
+    const kept: boolean[] = [];
+    const page = (): void => void kept.push(body.hasAttribute('data-lm-suppress-shortcuts'));
+    document.addEventListener('keydown', page, true);
+    card('load').focus();
+    press(card('load'), 'ArrowDown');
+    card('load').dispatchEvent(new KeyboardEvent('keydown', { key: 's', ctrlKey: true, bubbles: true }));
+    document.removeEventListener('keydown', page, true);
+    expect(kept).toEqual([true, false]);
+  });
+
   it('explains an edge', () => {
     new DagView(el).draw(nodes, edges);
     const curve = el.querySelector('.jp-FlowsDag-edge[data-to="clean"] .jp-FlowsDag-hit')!;
@@ -114,7 +156,7 @@ describe('DagView', () => {
     view.setStates(readStates({ load: { state: 'Failed', duration_s: 61 } }));
     await frame();
     const cells = [...el.querySelectorAll('tr[data-id="load"] td')].map(td => td.textContent);
-    expect(cells).toEqual(['load', '✕ Failed', '', 'clean, plot', '1m 01s']);
+    expect(cells).toEqual(['load', '✕ Failed', '', 'clean, plot', '1 m 01 s']);
     el.querySelector<HTMLButtonElement>('tr[data-id="load"] button')!.click();
     expect(view.selected).toBe('load');
   });
@@ -144,11 +186,14 @@ describe('data from a file', () => {
 
 describe('durationText', () => {
   it.each([
-    [0.04, '0.0 s'],
+    [0, '0.0 s'],
+    [0.0001, '1 ms'],
+    [0.04, '40 ms'],
+    [0.9999, '1.0 s'],
     [9.96, '10 s'],
-    [59.6, '1m 00s'],
-    [3600, '1h 00m'],
-    [200_000, '2d 7h'],
+    [59.6, '1 m 00 s'],
+    [3600, '1 h 00 m'],
+    [200_000, '2 d 7 h'],
     [null, ''],
     [NaN, '']
   ])('%s is "%s"', (seconds, text) => expect(durationText(seconds)).toBe(text));

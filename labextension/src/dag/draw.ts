@@ -33,9 +33,10 @@ export function shorten(text: string, most: number = LONGEST_NAME): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
 
-/** A card's width from its longest line; a guess that errs on the wide side. */
-export function cardWidth(name: string, withMark: boolean = false): number {
-  return Math.max(164, 52 + (withMark ? 18 : 0) + 8.3 * shorten(name).length);
+/** A card's width from its longest line; a guess that errs on the wide side. A mapped one counts its children. */
+export function cardWidth(node: DagNode): number {
+  const mark = (node.warnings ?? []).length > 0 ? 18 : 0;
+  return Math.max(node.mapped ? 208 : 164, 52 + mark + 8.3 * shorten(node.name).length);
 }
 
 export interface Card {

@@ -18,8 +18,10 @@ import { Zoom } from './zoom';
 
 export interface DagOptions {
   trans?: Words;
-  /** Given: "Go to cell" is offered, and a click on a card leads there. */
+  /** Given: "Go to cell" is offered. */
   reveal?: ((node: DagNode) => void) | null;
+  /** A click on a card leads to its cell at once; else only the button does. */
+  jumps?: boolean;
 }
 
 export class DagView {
@@ -27,6 +29,7 @@ export class DagView {
     this.el = el;
     this._trans = options.trans ?? PLAIN_WORDS;
     this._reveal = options.reveal ?? null;
+    this._jumps = options.jumps ?? true;
     this._build();
   }
 
@@ -184,12 +187,12 @@ export class DagView {
     this._body.addEventListener('focusout', () => window.removeEventListener('keydown', this._keepKeys, true));
   }
 
-  /** A person pointed at a card: select it, and lead to its cell. */
+  /** A person pointed at a card: select it, and lead to its cell if that is wanted. */
   private _choose(id: string): void {
     this.select(id);
     const node = this._nodes.find(item => item.id === id);
-    if (node?.cell_id && this._reveal !== null) {
-      this._reveal(node);
+    if (node?.cell_id && this._jumps) {
+      this._reveal?.(node);
     }
   }
 
@@ -241,7 +244,7 @@ export class DagView {
     } else {
       const boxes = shown.nodes.map(node => ({
         id: node.id,
-        width: cardWidth(node.name, (node.warnings ?? []).length > 0),
+        width: cardWidth(node),
         height: CARD_HEIGHT
       }));
       const placed = layout(boxes, shown.edges);
@@ -462,6 +465,7 @@ export class DagView {
 
   private readonly _trans: Words;
   private readonly _reveal: ((node: DagNode) => void) | null;
+  private readonly _jumps: boolean;
   private readonly _bar = html('div', 'jp-FlowsDag-bar');
   private readonly _title = html('strong', 'jp-FlowsDag-title');
   private readonly _run = html('span', 'jp-FlowsState');

@@ -30,7 +30,11 @@ class PictureWidget extends Widget {
     this.addClass('jp-FlowsRun-picture');
     const inner = document.createElement('div');
     this.node.append(inner);
-    this.view = new DagView(inner, { trans, reveal: node => node.cell_id && actions.revealCell(node.cell_id) });
+    this.view = new DagView(inner, {
+      trans,
+      reveal: node => node.cell_id && actions.revealCell(node.cell_id),
+      jumps: false
+    });
     _model.changed.connect(this._show, this);
     this._show();
   }
