@@ -7,11 +7,12 @@ not, replaces what was known of it. Order is that of the file where the file is 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -33,7 +34,6 @@ class RecordedCell(msgspec.Struct, kw_only=True):
     error: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    seen_on_disk: bool = False
 
 
 class CellRecorder:
@@ -140,7 +140,8 @@ class CellRecorder:
     def notebook(self) -> NotebookCells:
         """Return the cells in the notebook's order: as they ran here, else as they are saved.
 
-        A cell that was changed and saved after it ran counts as saved: it has not run as it is now.
+        The notebook was saved whole: a cell that ran before that counts as it was saved, which may be as
+        another text (it has not run as it is now) or not at all (it was deleted).
         """
         from jupyter_flows.notebook.read import NotebookCells
 
@@ -148,14 +149,15 @@ class CellRecorder:
         path = str(self.path or "notebook.ipynb")
         if disk is None:
             return NotebookCells(path=path, cells=_numbered(list(self.cells.values()), {}), kernel=None)
+        disk = self._with_known_ids(disk)
         saved = {cell.id: cell for cell in disk.cells}
         for cell in list(self.cells.values()):
-            if cell.id in saved:
-                cell.seen_on_disk = True
-                if cell.source != saved[cell.id].source and not self._is_newer(cell):
-                    cell.source, cell.state, cell.error = saved[cell.id].source, "Pending", ""
-            elif cell.seen_on_disk:
-                del self.cells[cell.id]  # it was saved once and is not any more: deleted
+            if self._is_newer(cell):
+                continue
+            if cell.id not in saved:
+                del self.cells[cell.id]
+            elif cell.source != saved[cell.id].source:
+                cell.source, cell.state, cell.error = saved[cell.id].source, "Pending", ""
         order = [cell.id for cell in disk.cells]
         for cell_id in self.cells:
             if cell_id not in saved:
@@ -180,30 +182,56 @@ class CellRecorder:
         from jupyter_flows.notebook.read import read_notebook
 
         self.path = path
-        disk = {cell.id: cell for cell in (self.on_disk() or read_notebook(path)).cells}
-        differ = [
-            str(disk[cell.id].index) if cell.id in disk else "a new one"
-            for cell in self.cells.values()
-            if _speaks(cell.source)
-            and self._is_newer(cell)
-            and ((cell.id in disk and disk[cell.id].source != cell.source) or self._is_new(cell, disk))
+        found = self._with_known_ids(self.on_disk() or read_notebook(path))
+        disk = {cell.id: cell for cell in found.cells}
+        newer = [cell for cell in self.cells.values() if self._is_newer(cell) and _speaks(cell.source)]
+        changed = [
+            disk[cell.id].index for cell in newer if cell.id in disk and disk[cell.id].source != cell.source
         ]
-        if differ:
-            which = (
-                f"cell {differ[0]}"
-                if len(differ) == 1
-                else f"cells {', '.join(differ[:-1])} and {differ[-1]}"
-            )
-            verb = "differs" if len(differ) == 1 else "differ"
-            msg = f"{which} {verb} from the saved {path.name}; save the notebook (Ctrl+S) and register again"
+        missing = [cell for cell in newer if cell.id not in disk and not cell.id.startswith("run-")]
+        if changed or missing:
+            differs = _differences(sorted(changed), len(missing), path.name)
+            msg = f"{differs}; save the notebook (Ctrl+S) and register again"
             raise NotebookNotSaved(msg)
+
+    def _with_known_ids(self, disk: NotebookCells) -> NotebookCells:
+        """Give saved cells that have no id of their own the ids under which they ran.
+
+        Formats before 4.5 keep none in the file; front ends make them anew each time they open it.
+        """
+        there = {cell.id for cell in disk.cells}
+        ran: dict[str, list[str]] = {}
+        for known in self.cells.values():
+            if known.id not in there:
+                ran.setdefault(known.source, []).append(known.id)
+        if not ran:
+            return disk
+        cells = [
+            msgspec.structs.replace(cell, id=ran[cell.source].pop(0))
+            if ran.get(cell.source) and _is_made_up(cell)
+            else cell
+            for cell in disk.cells
+        ]
+        return msgspec.structs.replace(disk, cells=tuple(cells))
 
     def _is_newer(self, cell: RecordedCell) -> bool:
         """Whether a cell ran after the notebook was saved; what was saved later is what its author wants."""
         return cell.started_at is not None and cell.started_at > self._saved_at()
 
-    def _is_new(self, cell: RecordedCell, disk: dict[str, Any]) -> bool:
-        return cell.id not in disk and not cell.seen_on_disk and not cell.id.startswith("run-")
+
+def _differences(changed: list[int], missing: int, name: str) -> str:
+    """Return what differs as a sentence, e.g. ``cells 3 and 5 differ from the saved a.ipynb``."""
+    new = "a new cell is" if missing == 1 else f"{missing} new cells are"
+    if not changed:
+        return f"{new} not in the saved {name}"
+    *most, last = map(str, changed)
+    cells = f"cells {', '.join(most)} and {last} differ" if most else f"cell {last} differs"
+    return f"{cells} from the saved {name}" + (f", and {new} not in it" if missing else "")
+
+
+def _is_made_up(cell: CodeCell) -> bool:
+    """Whether the reader made the cell's id from its text, because the file has none."""
+    return cell.id.startswith(hashlib.sha256(cell.source.encode()).hexdigest()[:12])
 
 
 def _speaks(source: str) -> bool:

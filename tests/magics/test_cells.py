@@ -178,6 +178,31 @@ def test_the_server_that_started_the_kernel_says_where_the_file_is(path, monkeyp
     assert CellRecorder().path is None
 
 
+def without_ids(path: Path) -> Path:
+    """As format 4.4 keeps it."""
+    content = json.loads(path.read_text())
+    content["nbformat_minor"] = 4
+    for cell in content["cells"]:
+        del cell["id"]
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_file_without_ids_takes_those_under_which_cells_ran(path):
+    """Formats before 4.5 keep none; the front end's are what it finds cells by."""
+    recorder = CellRecorder(long_ago(without_ids(save(path, ("-", "x = 1"), ("-", "y = x"), ("-", "x = 1")))))
+    ran(recorder, ("lab-2", "y = x"), ("lab-1", "x = 1"))
+    first, second, third = shape(recorder)
+    assert (("lab-1", "x = 1"), ("lab-2", "y = x")) == (first, second)
+    assert third[1] == "x = 1"
+    recorder.check_saved(path)
+    ran(recorder, ("lab-2", "y = 5"))
+    assert refusal(recorder, path).startswith("a new cell is not in the saved book.ipynb")
+    in_future(without_ids(save(path, ("-", "x = 1"), ("-", "y = 5"), ("-", "x = 1"))))
+    recorder.check_saved(path)
+    assert ["lab-1", "lab-2"] == [own for own, _ in shape(recorder)][:2]
+
+
 # -- is it saved? -------------------------------------------------------------------------------------------
 
 
@@ -205,7 +230,11 @@ def test_one_cell_differs_in_the_singular(path):
 def test_a_new_cell_that_was_never_saved_is_told(path):
     recorder = CellRecorder(long_ago(save(path, ("a", "x = 1"))))
     ran(recorder, ("a", "x = 1"), ("new", "%%task\ny = 2"))
-    assert "a new one" in refusal(recorder, path)
+    assert refusal(recorder, path).startswith("a new cell is not in the saved book.ipynb; save the notebook")
+    ran(recorder, ("a", "x = 2"), ("newer", "z = 1"))
+    assert refusal(recorder, path).startswith(
+        "cell 1 differs from the saved book.ipynb, and 2 new cells are not in it"
+    )
 
 
 def test_a_saved_notebook_passes(path):
