@@ -346,7 +346,7 @@ class _Run:
             context["resume"] = True
         backend = self._backend
         self._under_way += 1
-        self._calls.submit(place, lambda: attempt(task, inputs, context, backend))
+        self._calls.submit(place, attempt, task, inputs, context, backend)
 
     def _context(self, place: int, task: Task) -> dict[str, Any]:
         return {

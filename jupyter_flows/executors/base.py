@@ -15,8 +15,8 @@ class Calls(Protocol):
     def has_room(self) -> bool:
         """Whether another call would begin at once."""
 
-    def submit(self, key: Any, function: Callable[[], Any]) -> None:
-        """Have *function* called; its value comes back under *key*."""
+    def submit(self, key: Any, function: Callable[..., Any], *args: Any) -> None:
+        """Have *function* called with *args*; its value comes back under *key*."""
 
     def next_done(self, timeout_s: float | None) -> tuple[Any, Any] | None:
         """Return a key with its value, waiting at most *timeout_s*; None if nothing ended.

@@ -31,24 +31,24 @@ class LocalCalls:
     """Keeps a call until its value is asked for."""
 
     def __init__(self) -> None:
-        self._waiting: tuple[Any, Callable[[], Any]] | None = None
+        self._waiting: tuple[Any, Callable[..., Any], tuple[Any, ...]] | None = None
 
     def has_room(self) -> bool:
         """Whether nothing waits: one at a time, so that the order is the flow's."""
         return self._waiting is None
 
-    def submit(self, key: Any, function: Callable[[], Any]) -> None:
+    def submit(self, key: Any, function: Callable[..., Any], *args: Any) -> None:
         """Keep *function* until it is its turn."""
-        self._waiting = key, function
+        self._waiting = key, function, args
 
     def next_done(self, timeout_s: float | None) -> tuple[Any, Any] | None:
         """Call the function that waits, here and now."""
         del timeout_s
         if self._waiting is None:
             return None
-        key, function = self._waiting
+        key, function, args = self._waiting
         self._waiting = None
-        return key, function()
+        return key, function(*args)
 
     def interrupt(self) -> None:
         """Nothing: the interrupt came through the call itself."""

@@ -61,7 +61,9 @@ class ThreadCalls:
     def __init__(self, max_workers: int) -> None:
         self._max_workers = max_workers
         self._threads: list[threading.Thread] = []
-        self._asked: queue.SimpleQueue[tuple[Any, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Any, Callable[..., Any], tuple[Any, ...]] | None] = (
+            queue.SimpleQueue()
+        )
         self._done: queue.SimpleQueue[tuple[Any, Any, BaseException | None]] = queue.SimpleQueue()
         self._busy: set[int] = set()
         self._under_way = 0
@@ -70,7 +72,7 @@ class ThreadCalls:
         """Whether a thread is free."""
         return self._under_way < self._max_workers
 
-    def submit(self, key: Any, function: Callable[[], Any]) -> None:
+    def submit(self, key: Any, function: Callable[..., Any], *args: Any) -> None:
         """Hand *function* to a thread."""
         self._under_way += 1
         if self._under_way > len(self._threads):
@@ -78,7 +80,7 @@ class ThreadCalls:
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
-        self._asked.put((key, function))
+        self._asked.put((key, function, args))
 
     def _work(self) -> None:
         me = threading.get_ident()
@@ -89,10 +91,10 @@ class ThreadCalls:
                     return
             except KeyboardInterrupt:  # meant for a call that has just ended
                 continue
-            key, function = asked
+            key, function, args = asked
             self._busy.add(me)
             try:
-                value = function()
+                value = function(*args)
             except BaseException as error:  # noqa: BLE001 - raised again where the run waits
                 self._done.put((key, None, error))
             else:
