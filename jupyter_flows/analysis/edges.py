@@ -107,7 +107,7 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
     else:
         walker.type_parameters = parsed.type_parameters
         try:
-            walker.walk_cell(parsed.tree.body)
+            walker.walk_cell(_conditional(parsed.tree.body, declared.when))
         except RecursionError:
             walker.frame = ledger.module
             ledger.through = []
@@ -117,6 +117,16 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
             ledger.bind_name(name, frozenset({Obj()}), "declared by --out")
     for name in declared.mutates:
         ledger.change(ledger.read_name(name), "declared by --mutates", label=name)
+
+
+def _conditional(body: list[ast.stmt], when: str | None) -> list[ast.stmt]:
+    """Return a cell's statements as they are with ``--when``: what they write, they may write."""
+    if when is None:
+        return body
+    test = ast.parse(when, mode="eval").body
+    return [
+        ast.copy_location(ast.If(test=test, body=body or [ast.Pass(lineno=1, col_offset=0)], orelse=[]), test)
+    ]
 
 
 def _options(cell: CellSource) -> tuple[TaskOptions | None, str | None]:

@@ -41,6 +41,8 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     mutates: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    when: str | None = None
+    """An expression: the cell runs if it is true."""
 
 
 class CellInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ is named together with the nearest right one.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import keyword
 import re
@@ -148,6 +149,17 @@ def _trigger(text: str) -> str:
     return text
 
 
+def _condition(text: str) -> str:
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError("expected an expression of Python") from None
+    effects = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
+    if any(isinstance(node, effects) for node in ast.walk(tree)):
+        raise ValueError("expected an expression that only reads")
+    return text.strip()
+
+
 _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "retries": ("retries", _retries, "3"),
     "retry-delay": ("retry_delay_s", _seconds, "10s"),
@@ -158,6 +170,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "out": ("outputs", _list, "df"),
     "mutates": ("mutates", _list, "df"),
     "tags": ("tags", _list, "nightly"),
+    "when": ("when", _condition, '"len(rows) > 0"'),
 }
 _LISTS = frozenset({"after", "in", "out", "mutates", "tags"})
 OPTION_NAMES = tuple(f"--{name}" for name in _OPTIONS)

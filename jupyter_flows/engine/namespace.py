@@ -21,11 +21,11 @@ from operator import or_
 from types import CodeType, ModuleType
 from typing import Any
 
-from jupyter_flows.core.signals import PrefectStateSignal
+from jupyter_flows.core.signals import SKIP, PrefectStateSignal
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine.limits import TaskTimedOut, call_within
 from jupyter_flows.engine.shell import Shell, as_python
-from jupyter_flows.engine.task_runner import STAYS, CellFailed
+from jupyter_flows.engine.task_runner import STAYS, CellFailed, condition_failed, skip_message
 from jupyter_flows.notebook.cell_task import CellTask
 
 _one_at_a_time = threading.RLock()
@@ -76,6 +76,8 @@ class NamespaceBackend:
             if not self._has_begun:
                 self._has_begun = True
                 namespace.update(self._parameters)
+            if task.when is not None and not self._holds(task, task.when):
+                raise SKIP(skip_message(task))
             if timeout_s is None:
                 self._run(task)
             else:
@@ -83,6 +85,13 @@ class NamespaceBackend:
             if task.role == "parameters":
                 namespace.update(self._parameters)
             return {name: namespace[name] for name in sorted(task.writes) if name in namespace}
+
+    def _holds(self, task: CellTask, when: str) -> bool:
+        """Whether the condition of ``--when`` is true now."""
+        try:
+            return bool(eval(compile(when, f"<--when of {task.name}>", "eval"), self.module.__dict__))  # noqa: S307 - the user's expression, on purpose
+        except Exception as error:
+            raise CellFailed(condition_failed(type(error).__name__, task), error) from error
 
     def restore(self, task: Task, result: Any) -> None:
         """Set the names that a cell made in an earlier run, in place of running it."""

@@ -33,6 +33,16 @@ class CellFailed(Exception):
         self.cause = cause
 
 
+def skip_message(task: Task) -> str:
+    """Return why a cell with ``--when`` did not run; the expression is code and stays where it is."""
+    return f"the condition of {task.name} (--when) is false"
+
+
+def condition_failed(class_name: str, task: Task) -> str:
+    """Return what is said of a condition that raised."""
+    return f"{class_name} in the condition (--when) of cell {task.name}; {STAYS}"
+
+
 def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], backend: Backend) -> State:
     """Call *task* once; return the state it ended in. Only KeyboardInterrupt is raised."""
     token = contexts.enter(context)

@@ -119,13 +119,13 @@ class CellRecorder:
         self._unnamed += 1
         return f"run-{self._unnamed}"
 
-    def end(self, error: BaseException | None, *, execution: object = None) -> None:
-        """The cell that ran has ended."""
+    def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:
+        """The cell that ran has ended; *skipped*: its ``--when`` was false."""
         if self._running is None or self._running[0] is not execution:
             return
         cell, self._running = self._running[1], None
         cell.ended_at = utc_now()
-        cell.state = "Success" if error is None else "Failed"
+        cell.state = "Failed" if error is not None else "Skipped" if skipped else "Success"
         cell.error = "" if error is None else type(error).__name__
         self._tell(cell)
 

@@ -13,7 +13,8 @@ HELP = {
     "task": """Make this cell a task of the notebook's flow; it runs as the ordinary cell it is.
 
     %%task [NAME] [--retries N] [--retry-delay 10s] [--timeout 5m] [--trigger NAME]
-           [--after TASK,…] [--in NAME,…] [--out NAME,…] [--mutates NAME,…] [--tags WORD,…]
+           [--when EXPRESSION] [--after TASK,…] [--in NAME,…] [--out NAME,…] [--mutates NAME,…]
+           [--tags WORD,…]
 
     Which task needs which is read from the variables that cells read and write; --after, --in, --out and
     --mutates say what cannot be read. %flow shows the flow.
@@ -36,6 +37,7 @@ def load_ipython_extension(shell: Any) -> None:
     lines = TaskLines(shell)
     shell.jupyter_flows_lines = lines
     shell.input_transformers_cleanup.append(lines)
+    shell.ast_transformers.append(lines)
     headless = bool(os.environ.get("JUPYTER_FLOWS_RUN_ID"))
 
     def flow(line: str) -> None:
@@ -64,7 +66,8 @@ def load_ipython_extension(shell: Any) -> None:
             recorder.begin(info.raw_cell, getattr(info, "cell_id", None), execution=info)
 
     def post_run_cell(result: Any) -> None:
-        recorder.end(result.error_before_exec or result.error_in_exec, execution=result.info)
+        error = result.error_before_exec or result.error_in_exec
+        recorder.end(error, execution=result.info, skipped=lines.skipped)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))
     for event, function in shell.jupyter_flows_events:
@@ -76,6 +79,7 @@ def unload_ipython_extension(shell: Any) -> None:
     if getattr(shell, "jupyter_flows_recorder", None) is None:
         return
     shell.input_transformers_cleanup.remove(shell.jupyter_flows_lines)
+    shell.ast_transformers.remove(shell.jupyter_flows_lines)
     for event, function in getattr(shell, "jupyter_flows_events", ()):
         shell.events.unregister(event, function)
     for kind, name in (

@@ -73,8 +73,37 @@ def build_flow(
         upstream, downstream = by_index.get(edge.source_index), by_index.get(edge.target_index)
         if upstream is not None and downstream is not None:
             graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=edge.reason)
+    _let_defaults_stand(graph)
     graph.parameter_specs = tuple({spec.name: spec for spec in specs}.values())
     return graph
+
+
+def _let_defaults_stand(graph: FlowGraph) -> None:
+    """Let cells run after a skipped one (``--when``) if all that it gives them is there without it.
+
+    As from top to bottom: what a cell above has set stands if the conditional one in between did not run.
+    """
+    may_be_skipped: set[Any] = set()
+    for task in graph.tasks:
+        needed = False
+        defaulted = False
+        for edge in graph.edges_to(task):
+            if edge.upstream_task not in may_be_skipped or edge.kind != "data":
+                continue
+            others = {
+                name
+                for other in graph.edges_to(task)
+                if other.upstream_task not in may_be_skipped
+                for name in other.names
+            }
+            if set(edge.names) <= others:
+                defaulted = True
+            else:
+                needed = True
+        if defaulted and not needed:
+            task.skip_on_upstream_skip = False
+        if needed or getattr(task, "when", None) is not None:
+            may_be_skipped.add(task)
 
 
 def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
@@ -89,6 +118,7 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         writes=info.writes,
         warnings=info.warnings,
         auto_generated=info.role != "task",
+        when=options.when,
         slug=info.name,
         tags=options.tags,
         max_retries=options.retries,

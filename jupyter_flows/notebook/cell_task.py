@@ -24,6 +24,8 @@ class CellTask(Task):
         Variables that it takes and makes.
     warnings : iterable of str
         What analysis could not see.
+    when : str, optional
+        An expression of Python: the cell is skipped if it is false.
     options : any
         Of :class:`~jupyter_flows.core.task.Task`.
     """
@@ -40,6 +42,7 @@ class CellTask(Task):
         writes: Any = (),
         warnings: Any = (),
         auto_generated: bool = False,
+        when: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
@@ -51,6 +54,7 @@ class CellTask(Task):
         self.writes = frozenset(writes)
         self.warnings = tuple(warnings)
         self.auto_generated = auto_generated
+        self.when = when
 
     def __repr__(self) -> str:
         return f"<CellTask: {self.name}, cell {self.index}>"

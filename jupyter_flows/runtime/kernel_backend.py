@@ -167,6 +167,38 @@ class CellRunner:
                 info: dict[str, Any] = message["content"].get("language_info", {})
                 return info
 
+    def ask(self, expression: str) -> tuple[bool | None, str]:
+        """Evaluate *expression* in the kernel, between cells.
+
+        Returns
+        -------
+        Whether it is true, and the class of the exception if it raised (then the truth is None).
+
+        Raises
+        ------
+        KernelDied : the kernel's process is gone.
+        """
+        if self._died is not None:
+            raise KernelDied(self._died)
+        client = self._kernel.client
+        message_id = client.execute(
+            "", silent=True, store_history=False, allow_stdin=False,
+            user_expressions={"it": f"bool({expression}\n)"},
+        )  # fmt: skip
+        poller = zmq.Poller()
+        poller.register(client.shell_channel.socket, zmq.POLLIN)
+        while True:
+            ready = poller.poll(POLL_MS)
+            for message in self._waiting(client.shell_channel.socket) if ready else ():
+                if message["parent_header"].get("msg_id") == message_id:
+                    found = message["content"].get("user_expressions", {}).get("it", {})
+                    if found.get("status") != "ok":
+                        return None, str(found.get("ename") or "Error")
+                    return found.get("data", {}).get("text/plain") == "True", ""
+            if not ready and not self._kernel.is_alive():
+                self._died = f"the kernel died: {self._kernel.ending()}"
+                raise KernelDied(self._died)
+
     def call(self, index: int, *, name: str, timeout_s: float | None = None) -> None:
         """Run cell *index*; return when it and its outputs are through.
 

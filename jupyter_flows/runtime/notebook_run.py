@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_flows.core.signals import SKIP
 from jupyter_flows.engine.backend import TaskTimedOut
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
+from jupyter_flows.engine.task_runner import condition_failed, skip_message
 from jupyter_flows.errors import FlowsError, KernelDied
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import CodeCell, notebook_cells
@@ -255,6 +257,12 @@ class KernelBackend:
         position = self._document.positions[task.index - 1]
         while self._to_inject and self._to_inject[0] < position:
             self._run(self._to_inject.pop(0), "parameters", limit_s)
+        if task.when is not None:
+            holds, raised = self._runner.ask(task.when)
+            if raised:
+                raise EngineCellFailed(condition_failed(raised, task))
+            if not holds:
+                raise SKIP(skip_message(task))
         self._run(position, task.name, limit_s)
 
     def _run(self, position: int, name: str, timeout_s: float | None) -> None:

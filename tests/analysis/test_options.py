@@ -61,6 +61,17 @@ def test_lists_may_have_spaces_and_come_twice():
             "--trigger all_finish",
             "Cell 7 (%%task): --trigger all_finish: unknown trigger; did you mean all_finished?",
         ),
+        (
+            "x --when 'a ='",
+            'Cell 7 (%%task x): --when a =: expected an expression of Python, such as --when "len(rows) > 0"',
+        ),
+        (
+            "x --when '(y := 1)'",
+            (
+                "Cell 7 (%%task x): --when (y := 1): expected an expression that only reads, such as --when "
+                '"len(rows) > 0"'
+            ),
+        ),
         ("x --in 1a", "Cell 7 (%%task x): --in 1a: that is not the name of a variable"),
         ("x --retries 1 --retries 2", "Cell 7 (%%task x): --retries is given twice"),
         ('x "y', "Cell 7 (%%task): a quotation mark is not closed"),

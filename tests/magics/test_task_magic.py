@@ -143,3 +143,28 @@ def test_loading_and_running_a_task_import_nothing_heavy(tmp_path):
         env={**os.environ, "IPYTHONDIR": str(tmp_path)},
     )
     assert set(json.loads(done.stdout.splitlines()[-1])) & set(HEAVY) == set()
+
+
+# -- --when -------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_whose_condition_is_false_is_left_out(kernel):
+    """It says so, binds nothing, and does not keep the cells below from running."""
+    kernel.run("rows = []", "a")
+    ran = kernel.run("%%task mean --when 'len(rows) > 0'\nmean = sum(rows) / len(rows)\nmean", "b")
+    assert (ran.status, ran.stdout, ran.result) == ("ok", "(skipped: len(rows) > 0 is false)\n", None)
+    assert kernel.run("'mean' in globals()").result == "False"
+    shown = kernel.run("get_ipython().jupyter_flows_recorder.cells['b'].state")
+    assert shown.result == "'Skipped'"
+
+
+def test_a_cell_whose_condition_is_true_is_the_ordinary_cell(kernel):
+    ran = kernel.run("%%task --when '1 < 2'\nprint('here')\n41 + 1", "a")
+    assert (ran.status, ran.stdout, ran.result) == ("ok", "here\n", "42")
+    assert kernel.run("43").result == "43"
+
+
+def test_a_condition_that_raises_is_the_cells_error(kernel):
+    ran = kernel.run("%%task --when 'nothing'\nprint('here')", "a")
+    assert ran.errors[0]["ename"] == "NameError"
+    assert "here" not in ran.stdout

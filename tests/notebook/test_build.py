@@ -252,3 +252,25 @@ def test_three_hundred_cells_take_no_time():
 
     seconds(10)
     assert seconds(300) < 8 * max(seconds(150), 0.02)
+
+
+# -- --when ------------------------------------------------------------------------------------------
+
+
+def test_the_condition_reads_and_what_a_conditional_cell_writes_may_not_be_written():
+    flow = build_flow(
+        book(
+            "%%task load\nrows = [1]",
+            "%%task trim --when 'len(rows) > limit'\nkept = 1",
+            "%%task limit\nlimit = 3",
+            "%%task first\nx = 1",
+            "%%task maybe --when rows\nx = 2",
+            "%%task read\ny = x",
+        )
+    )
+    assert {("load", "trim"), ("load", "maybe"), ("first", "read"), ("maybe", "read")} == edges(flow)
+    by_name = {task.name: task for task in flow.tasks}
+    assert by_name["trim"].when == "len(rows) > limit"
+    assert {"read": False, "trim": True} == {
+        name: by_name[name].skip_on_upstream_skip for name in ("read", "trim")
+    }
