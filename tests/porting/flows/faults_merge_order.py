@@ -1,0 +1,17 @@
+"""``merge`` of more than ten: the first, as they were written."""
+
+from prefect import Flow, task
+from prefect.tasks.control_flow import merge
+
+
+@task
+def branch(number):
+    return number or None
+
+
+with Flow("merge-order") as flow:
+    merged = merge(*[branch(number) for number in (0, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)])
+
+
+def look(states):
+    return states[0].result[merged].result

@@ -1,0 +1,32 @@
+"""``if task:`` while the flow is built."""
+
+from prefect import Flow, task
+
+
+@task
+def is_ready():
+    return False
+
+
+@task
+def go():
+    return "went"
+
+
+def build_by_if():
+    with Flow("truth") as made:
+        ready = is_ready()
+        if ready:
+            go()
+    return made
+
+
+flow = Flow("truth")
+RUNS = []
+
+
+def look(states):
+    try:
+        return sorted(build_by_if().slugs.values())
+    except Exception as error:
+        return isinstance(error, (TypeError, ValueError))
