@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from jupyter_flows import triggers as triggers
     from jupyter_flows.core.current import tags as tags
     from jupyter_flows.core.edge import Edge as Edge
+    from jupyter_flows.core.mapping import flatten as flatten
+    from jupyter_flows.core.mapping import mapped as mapped
+    from jupyter_flows.core.mapping import unmapped as unmapped
     from jupyter_flows.core.parameter import Parameter as Parameter
     from jupyter_flows.core.task import Task as Task
     from jupyter_flows.core.task import task as task
@@ -48,13 +51,28 @@ _WHERE = {
     "Flow": "flow",
     "Parameter": "core.parameter",
     "Task": "core.task",
+    "flatten": "core.mapping",
+    "mapped": "core.mapping",
     "tags": "core.current",
     "task": "core.task",
+    "unmapped": "core.mapping",
 }
 
 _MODULES = {"context", "triggers"}
 
-__all__ = ["Edge", "Flow", "Parameter", "Task", "context", "tags", "task", "triggers"]
+__all__ = [
+    "Edge",
+    "Flow",
+    "Parameter",
+    "Task",
+    "context",
+    "flatten",
+    "mapped",
+    "tags",
+    "task",
+    "triggers",
+    "unmapped",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,10 +15,11 @@ from typing import Any, Self
 
 from jupyter_flows.core.current import current_flow
 from jupyter_flows.core.edge import Edge
+from jupyter_flows.core.mapping import meant
 from jupyter_flows.core.operators import Constant, collection, holds_task
 from jupyter_flows.core.parameter import Parameter
 from jupyter_flows.core.task import Task, _on_failure
-from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters
+from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters, InvalidTask
 
 
 class FlowGraph:
@@ -197,16 +198,25 @@ class FlowGraph:
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Task] | None = None,
         keyword_tasks: dict[str, Any] | None = None,
+        mapped: bool = False,
     ) -> None:
-        """Set several dependencies of *task*; plain values become constants, collections become tasks."""
+        """Set several dependencies of *task*; plain values become constants, collections become tasks.
+
+        With *mapped*, the task runs once for each item of what is not ``unmapped``.
+        """
         self.add_task(task)
         for upstream in upstream_tasks or ():
-            self.add_edge(self._as_task(upstream), task)
+            value, is_mapped, flattened = meant(upstream, is_mapped=mapped)
+            self.add_edge(self._as_task(value), task, mapped=is_mapped, flattened=flattened)
         for downstream in downstream_tasks or ():
-            self.add_edge(task, self._as_task(downstream))
-        for key, value in (keyword_tasks or {}).items():
-            if holds_task(value):
-                self.add_edge(self._as_task(value), task, key)
+            value, is_mapped, flattened = meant(downstream, is_mapped=mapped)
+            self.add_edge(task, self._as_task(value), mapped=is_mapped, flattened=flattened)
+        for key, argument in (keyword_tasks or {}).items():
+            value, is_mapped, flattened = meant(argument, is_mapped=mapped)
+            if is_mapped or flattened or holds_task(value):
+                if is_mapped and not holds_task(value):
+                    _check_items(value, key, task)
+                self.add_edge(self._as_task(value), task, key, mapped=is_mapped, flattened=flattened)
             else:
                 self._feed(task, key)
                 self.constants.setdefault(task, {})[key] = value
@@ -403,3 +413,12 @@ class FlowGraph:
             for key, value in values.items():
                 self._feed(task, key)
                 self.constants.setdefault(task, {})[key] = value
+
+
+def _check_items(value: Any, key: str, task: Task) -> None:
+    if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
+        msg = (
+            f"task {task.name!r} cannot be mapped over argument {key!r}: a {type(value).__name__} has no items"
+            " to take one by one; wrap it in unmapped(...) to give it to every child, or make it a list"
+        )
+        raise InvalidTask(msg)

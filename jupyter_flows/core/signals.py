@@ -83,6 +83,18 @@ class RETRY(PrefectStateSignal):
         super().__init__(message, result, start_time=start_time)
 
 
+class LOOP(PrefectStateSignal):
+    """Run the task again at once; the next time ``context.task_loop_result`` is this ``result``.
+
+    Examples
+    --------
+    >>> LOOP(result=2).state.result
+    2
+    """
+
+    kind = states.Looped
+
+
 class PAUSE(PrefectStateSignal):
     """Wait for a person, or until ``start_time``; then the task runs from its beginning."""
 
@@ -102,7 +114,7 @@ def signal_from_state(state: states.State) -> PrefectStateSignal:
     ValueError : no signal stands for such a state.
     """
     for kind in type(state).__mro__:
-        for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL, SUCCESS, SKIP, RETRY, PAUSE):
+        for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL, SUCCESS, SKIP, RETRY, LOOP, PAUSE):
             if signal.kind is kind:
                 return signal(state.message, result=state.result)
     msg = f"no signal stands for a state {type(state).__name__}"

@@ -233,7 +233,7 @@ class Cached(Success):
 
 
 class Mapped(Success):
-    """Its children ran; ``map_states`` are theirs."""
+    """Its children ran; ``map_states`` are theirs, ``result`` is the list of their results."""
 
     __slots__ = ("map_states",)
 
@@ -247,6 +247,11 @@ class Mapped(Success):
     ) -> None:
         super().__init__(message, result, at=at)
         self.map_states = map_states or []
+
+    @property
+    def n_map_states(self) -> int:
+        """How many children there are."""
+        return len(self.map_states)
 
 
 class Skipped(Success):
@@ -283,6 +288,11 @@ class Cancelled(Finished):
     """Was stopped; neither successful nor failed."""
 
     __slots__ = ()
+
+
+def expanded(state: State) -> list[State]:
+    """Return the states of a mapped task's children in its place; any other state by itself."""
+    return list(state.map_states) if isinstance(state, Mapped) else [state]
 
 
 STATES: dict[str, type[State]] = {

@@ -189,6 +189,7 @@ class Task:
     def __call__(
         self,
         *args: Any,
+        mapped: bool = False,
         upstream_tasks: Iterable[Any] | None = None,
         task_args: dict[str, Any] | None = None,
         flow: Any = None,
@@ -197,11 +198,45 @@ class Task:
         """Put a copy of this task, bound to the arguments, into the flow of the ``with`` block."""
         flow = self._flow(flow)
         made = self.copy(**(task_args or {}))
-        return made.bind(*args, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
+        return made.bind(*args, mapped=mapped, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
+
+    def map(
+        self,
+        *args: Any,
+        upstream_tasks: Iterable[Any] | None = None,
+        task_args: dict[str, Any] | None = None,
+        flow: Any = None,
+        **kwargs: Any,
+    ) -> Task:
+        """Put a copy of this task into the flow that runs once for each item of its arguments.
+
+        Arguments are tasks or collections; :class:`~jupyter_flows.unmapped` ones go whole to every child,
+        :class:`~jupyter_flows.flatten` takes out one level of nesting. There are as many children as the
+        shortest has items. A mapped reader's child waits for its own partner only; any other reader gets
+        the list of all results.
+
+        Raises
+        ------
+        InvalidTask : an argument has no items.
+
+        Examples
+        --------
+        >>> from jupyter_flows import Flow, task
+        >>> with Flow("squares") as flow:
+        ...     squares = task(lambda x: x * x).map([1, 2, 3])
+        ...     total = task(sum)(squares)
+        >>> flow.run().result[total].result
+        14
+        """
+        made = self.copy(**(task_args or {}))
+        made.nout = None
+        flow = self._flow(flow)
+        return made.bind(*args, mapped=True, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
 
     def bind(
         self,
         *args: Any,
+        mapped: bool = False,
         upstream_tasks: Iterable[Any] | None = None,
         flow: Any = None,
         **kwargs: Any,
@@ -217,7 +252,7 @@ class Task:
         for parameter in self.signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(parameter.name, {}))
-        flow.set_dependencies(self, upstream_tasks=upstream_tasks, keyword_tasks=arguments)
+        flow.set_dependencies(self, upstream_tasks=upstream_tasks, keyword_tasks=arguments, mapped=mapped)
         return self
 
     def _flow(self, flow: Any) -> Any:
@@ -230,18 +265,22 @@ class Task:
             raise InvalidTask(msg)
         return found
 
-    def set_upstream(self, other: Any, key: str | None = None, *, flow: Any = None) -> Task:
+    def set_upstream(
+        self, other: Any, key: str | None = None, *, mapped: bool = False, flow: Any = None
+    ) -> Task:
         """Make this task wait for *other* (its result becomes argument *key*); return this task."""
         flow = self._flow(flow)
         if key is None:
-            flow.set_dependencies(self, upstream_tasks=[other])
+            flow.set_dependencies(self, upstream_tasks=[other], mapped=mapped)
         else:
-            flow.set_dependencies(self, keyword_tasks={key: other})
+            flow.set_dependencies(self, keyword_tasks={key: other}, mapped=mapped)
         return self
 
-    def set_downstream(self, other: Task, key: str | None = None, *, flow: Any = None) -> Task:
+    def set_downstream(
+        self, other: Task, key: str | None = None, *, mapped: bool = False, flow: Any = None
+    ) -> Task:
         """Make *other* wait for this task; return this task."""
-        other.set_upstream(self, key, flow=flow)
+        other.set_upstream(self, key, mapped=mapped, flow=flow)
         return self
 
     def set_dependencies(
@@ -251,6 +290,7 @@ class Task:
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Task] | None = None,
         keyword_tasks: dict[str, Any] | None = None,
+        mapped: bool = False,
     ) -> Task:
         """Set several dependencies at once; return this task."""
         self._flow(flow).set_dependencies(
@@ -258,6 +298,7 @@ class Task:
             upstream_tasks=upstream_tasks,
             downstream_tasks=downstream_tasks,
             keyword_tasks=keyword_tasks,
+            mapped=mapped,
         )
         return self
 

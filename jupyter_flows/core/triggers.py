@@ -11,17 +11,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_flows.core.signals import PAUSE, SKIP, TRIGGERFAIL
-from jupyter_flows.core.state import State
+from jupyter_flows.core.state import State, expanded
 
 Trigger = Callable[[Mapping[Any, State]], bool]
 
 
 def _require(trigger: str, upstream_states: Mapping[Any, State], is_right: Callable[[State], bool]) -> bool:
     """Let the task run if every state is right; else say which is not."""
-    wrong = [(edge, state) for edge, state in upstream_states.items() if not is_right(state)]
+    wrong = [(edge, state) for edge, state in _each(upstream_states) if not is_right(state)]
     if wrong:
         raise TRIGGERFAIL(f"trigger {trigger}: {_tell(wrong)}")
     return True
+
+
+def _each(upstream_states: Mapping[Any, State]) -> list[tuple[Any, State]]:
+    """Return edges with states, those of a mapped upstream's children in its place."""
+    return [(edge, one) for edge, state in upstream_states.items() for one in expanded(state)]
 
 
 def _tell(found: list[tuple[Any, State]]) -> str:
@@ -51,21 +56,23 @@ def all_failed(upstream_states: Mapping[Any, State]) -> bool:
 
 def any_successful(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream succeeded."""
-    if upstream_states and not any(state.is_successful() for state in upstream_states.values()):
+    found = _each(upstream_states)
+    if found and not any(state.is_successful() for _, state in found):
         raise TRIGGERFAIL("trigger any_successful: no upstream task succeeded")
     return True
 
 
 def any_failed(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream failed."""
-    if upstream_states and not any(state.is_failed() for state in upstream_states.values()):
+    found = _each(upstream_states)
+    if found and not any(state.is_failed() for _, state in found):
         raise TRIGGERFAIL("trigger any_failed: no upstream task failed")
     return True
 
 
 def not_all_skipped(upstream_states: Mapping[Any, State]) -> bool:
     """Run when every upstream succeeded and not all of them were skipped; skip when all were."""
-    if all(state.is_skipped() for state in upstream_states.values()):
+    if all(state.is_skipped() for _, state in _each(upstream_states)):
         raise SKIP("trigger not_all_skipped: all upstream tasks were skipped")
     return _require("not_all_skipped", upstream_states, State.is_successful)
 
@@ -86,8 +93,8 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
     """
 
     def some_failed(upstream_states: Mapping[Any, State]) -> bool:
-        count = sum(state.is_failed() for state in upstream_states.values())
-        return _within("some_failed", count, len(upstream_states), at_least, at_most)
+        found = _each(upstream_states)
+        return _within("some_failed", sum(s.is_failed() for _, s in found), len(found), at_least, at_most)
 
     return some_failed
 
@@ -102,8 +109,9 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
     """
 
     def some_successful(upstream_states: Mapping[Any, State]) -> bool:
-        count = sum(state.is_successful() for state in upstream_states.values())
-        return _within("some_successful", count, len(upstream_states), at_least, at_most)
+        found = _each(upstream_states)
+        good = sum(state.is_successful() for _, state in found)
+        return _within("some_successful", good, len(found), at_least, at_most)
 
     return some_successful
 

@@ -23,6 +23,7 @@ from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine.backend import Backend, FunctionBackend
 from jupyter_flows.engine.clock import Clock, SystemClock
+from jupyter_flows.engine.map_reports import MapReports
 from jupyter_flows.engine.namespace import NamespaceBackend
 from jupyter_flows.engine.plan import Instruction, Plan, Propose, Settle, StartTask, WakeAt
 from jupyter_flows.engine.reporter import NullReporter, Reporter, SafeReporter
@@ -254,7 +255,8 @@ class _Run:
         self._base = base
         self._run_id = base["flow_run_id"]
         self._logger: logging.Logger = base["logger"]
-        self._ready: list[tuple[int, int, bool]] = []
+        self._ready: list[tuple[tuple[int, int, int], int, bool]] = []
+        self._told = MapReports(self._tell_about)
         self._due: list[tuple[datetime, int]] = []
         self._under_way = 0
 
@@ -263,7 +265,8 @@ class _Run:
         self._obey(self.plan.begin(self._clock.now()))
         while True:
             while self._ready and self._calls.has_room():
-                self._begin(*heapq.heappop(self._ready))
+                rank, number, resume = heapq.heappop(self._ready)
+                self._begin(rank[2], number, resume)
             if self._under_way:
                 done = self._calls.next_done(self._until_due_s() if self._due else None)
                 if done is not None:
@@ -289,7 +292,8 @@ class _Run:
         while todo:
             instruction = todo.popleft()
             if type(instruction) is StartTask:
-                heapq.heappush(self._ready, (instruction.place, instruction.attempt, instruction.resume))
+                place = instruction.place
+                heapq.heappush(self._ready, (self.plan.rank(place), instruction.attempt, instruction.resume))
             elif type(instruction) is Settle:
                 self._tell(instruction.place, instruction.state)
             elif type(instruction) is WakeAt:
@@ -302,11 +306,20 @@ class _Run:
     def _tell(self, place: int, state: State) -> None:
         if self._reporter is None:
             return
+        if self.plan.map_index[place] >= 0:
+            self._told.child(self.plan, place, state)
+        elif place in self.plan.children:
+            self._told.parent(place, state)
+        else:
+            self._tell_about(place, state)
+
+    def _tell_about(self, place: int, state: State) -> None:
         task = self.plan.tasks[place]
+        assert self._reporter is not None
         self._reporter.task_run_state(
             slug=self._slugs[task],
             name=task.name,
-            map_index=-1,
+            map_index=self.plan.map_index[place],
             state=state,
             attempt=max(1, self.plan.attempts[place]),
         )
@@ -335,13 +348,16 @@ class _Run:
         self.plan.started(place, running)
         self._tell(place, running)
         task = self.plan.tasks[place]
-        known = self.plan.states
-        inputs = {key: known[up].result for key, up in self.plan.inputs[place]}
+        inputs = self.plan.inputs(place)
         constants = self._constants.get(task)
         if constants:
             inputs.update(constants)
         context = self._context(place, task)
         context["task_run_count"] = number
+        if place in self.plan.loops:
+            count, result = self.plan.loops[place]
+            context["task_loop_count"] = count + 1
+            context["task_loop_result"] = result
         if resume:
             context["resume"] = True
         backend = self._backend
@@ -352,12 +368,13 @@ class _Run:
         return {
             **self._base,
             "task_name": task.name,
-            "task_full_name": task.name,
+            "task_full_name": self.plan.full_name(place),
             "task_slug": self._slugs[task],
             "task_run_id": f"{self._run_id}-{place}",
             "task_run_count": max(1, self.plan.attempts[place]),
+            "task_loop_count": 1,
             "task_tags": task.tags,
-            "map_index": None,
+            "map_index": None if self.plan.map_index[place] < 0 else self.plan.map_index[place],
         }
 
     def _ended(self, place: int, state: State) -> None:

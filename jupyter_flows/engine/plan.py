@@ -10,8 +10,9 @@ An edge of kind ``order`` only makes wait: what its upstream ended in says nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.core.triggers import all_successful, manual_only
+from jupyter_flows.engine.mapping import Into, Item, Unmappable, unnested, unnested_one, width_of
 
 
 class StartTask(msgspec.Struct, frozen=True):
@@ -40,6 +42,12 @@ class Propose(msgspec.Struct, frozen=True):
     state: State
 
 
+class LookUp(msgspec.Struct, frozen=True):
+    """Look whether the result of the task at *place* is there already, then tell ``looked_up``."""
+
+    place: int
+
+
 class Settle(msgspec.Struct, frozen=True):
     """The task at *place* is in *state* now: report it."""
 
@@ -54,75 +62,118 @@ class WakeAt(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Instruction = StartTask | Propose | Settle | WakeAt
+Instruction = StartTask | Propose | LookUp | Settle | WakeAt
 
 
 class Plan:
     """The run of one graph.
+
+    Every task has a place: its index in the order in which tasks run one by one. A mapped task, once it is
+    known how many items there are, gets as many further places for its children, one after the other.
 
     Parameters
     ----------
     graph : FlowGraph
     task_states : mapping, optional
         States that tasks begin with: finished ones need not run, a ``Paused`` one goes on waiting, a
-        ``Resume`` runs, a ``Retrying`` counts its attempts on.
+        ``Resume`` runs, a ``Retrying`` counts its attempts on, a ``Mapped`` one gives them to its children.
+    has_look_up : callable, optional
+        Whether it is worth while to look for a task's result before it is called (a target, a cache).
 
     Attributes
     ----------
     tasks : list of Task
-        In the order in which they run one by one; a task's place is its index here.
+        By place; children share their parent's.
     states : list of State
         By place.
     attempts : list of int
         By place.
-    inputs : list of (argument, place of its upstream)
-        By place.
+    map_index : list of int
+        By place; -1: no child.
+    children : dict
+        Places of the children, by the place of their parent.
+    loops : dict
+        ``(count, result)`` of the tasks that asked to run again, by place.
 
     Raises
     ------
     FlowCycle : the graph has one.
     """
 
-    def __init__(self, graph: FlowGraph, *, task_states: Mapping[Task, State] | None = None) -> None:
+    def __init__(
+        self,
+        graph: FlowGraph,
+        *,
+        task_states: Mapping[Task, State] | None = None,
+        has_look_up: Callable[[Task], bool] = lambda _task: False,
+    ) -> None:
         self.graph = graph
         self.tasks = graph.sorted_tasks()
         place = {task: index for index, task in enumerate(self.tasks)}
-        count = len(self.tasks)
+        count = self._own = len(self.tasks)
         self.states: list[State] = [_PENDING] * count
         self.attempts = [0] * count
-        self.inputs: list[list[tuple[str, int]]] = [[] for _ in range(count)]
+        self.map_index = [-1] * count
+        self.children: dict[int, range] = {}
+        self.loops: dict[int, tuple[int, Any]] = {}
+        self._parents: list[int] = list(range(count))
+        self._has_look_up = has_look_up
         self._given = {place[task]: state for task, state in (task_states or {}).items()}
         self._open = [0] * count
+        self._into: list[list[Into]] = [[] for _ in range(count)]
         self._down: list[list[int]] = [[] for _ in range(count)]
-        self._judged: list[list[tuple[Edge, int]]] = [[] for _ in range(count)]
+        self._at_expansion: dict[int, list[int]] = {}
+        self._in_step: dict[int, list[int]] = {}
+        self._left: dict[int, int] = {}
+        self._chains: dict[int, int] = {}
+        self._flat: dict[Into, list[Item]] = {}
         self._cancelled = False
+        mapped = {place[edge.downstream_task] for edge in graph.edges if edge.mapped}
         for edge in graph.edges:
             up, down = place[edge.upstream_task], place[edge.downstream_task]
             self._open[down] += 1
-            self._down[up].append(down)
-            if edge.kind != "order":
-                self._judged[down].append((edge, up))
-            if edge.key is not None:
-                self.inputs[down].append((edge.key, up))
+            in_step = edge.mapped and not edge.flattened and up in mapped
+            self._into[down].append(Into(edge, up, in_step, edge.kind != "order"))
+            if in_step:
+                # Depth first: the children wait for each other, the parents only for the number of them.
+                self._at_expansion.setdefault(up, []).append(down)
+                self._in_step.setdefault(up, []).append(down)
+            else:
+                self._down[up].append(down)
+        for one in sorted(mapped):
+            chain = [self._chains[into.up] for into in self._into[one] if into.in_step]
+            self._chains[one] = min(chain, default=one)
 
     # -- events -----------------------------------------------------------------------------------
 
     def begin(self, now: datetime) -> list[Instruction]:
         """The run starts: look at the tasks that wait for none."""
         out: list[Instruction] = []
-        for place, count in enumerate(list(self._open)):
-            if count == 0:
-                self._look(place, out, now)
+        self._work([place for place, count in enumerate(list(self._open)) if count == 0], out, now)
         return out
 
     def started(self, place: int, state: State) -> None:
         """The task at *place* is under way."""
         self.states[place] = state
 
+    def looked_up(self, place: int, state: State | None) -> list[Instruction]:
+        """What was found of the result of the task at *place*: the state it gives, or None."""
+        if self._cancelled:
+            return []
+        if state is not None:
+            return [Propose(place, self.states[place], state)]
+        return [self._started_or_refused(place, resume=False)]
+
     def attempt_ended(self, place: int, state: State, *, now: datetime) -> list[Instruction]:
-        """An attempt ended in *state*: propose a retry, or let the downstreams know."""
+        """An attempt ended in *state*: go on with a loop, propose a retry, or let the downstreams know."""
+        task = self.tasks[place]
+        if isinstance(state, states.Looped) and not self._cancelled:
+            self.loops[place] = (state.loop_count, state.result)
+            self.attempts[place] = 0
+            again = states.Pending(f"Looping task (on loop index {state.loop_count})", at=now)
+            return [Settle(place, state), Propose(place, state, again)]
         if isinstance(state, states.Failed) and self._may_retry(place, state):
-            task, attempt = self.tasks[place], self.attempts[place]
+            attempt = self.attempts[place]
             retrying = states.Retrying(
                 f"attempt {attempt} of {task.max_retries + 1} failed: {state.message or 'no message'}",
                 state.result,
@@ -164,20 +215,68 @@ class Plan:
     # -- the end ----------------------------------------------------------------------------------
 
     def final_state(self) -> State:
-        """What the flow ends in, by its reference tasks."""
-        by_task = dict(zip(self.tasks, self.states, strict=True))
+        """What the flow ends in, by its reference tasks; of mapped ones by their children."""
+        for place in self.children:
+            if not self.states[place].is_finished():
+                # Some of its children wait: the run can go on from their states.
+                self.states[place] = self._mapped(place)
+        by_task = dict(zip(self.tasks[: self._own], self.states[: self._own], strict=True))
         if self._cancelled:
             return states.Cancelled("The run was cancelled.", by_task)
-        waiting = [task.name for task, state in by_task.items() if isinstance(state, states.Paused)]
+        waiting = [
+            self.full_name(place)
+            for place, state in enumerate(self.states)
+            if isinstance(state, states.Paused)
+        ]
         if waiting:
             names = ", ".join(waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
             return states.Paused(f"waits for approval of {names}", by_task)
-        reference = [by_task[task] for task in self.graph.reference_tasks()]
+        reference = [
+            state for task in self.graph.reference_tasks() for state in states.expanded(by_task[task])
+        ]
         if any(state.is_failed() for state in reference):
             return states.Failed("Some reference tasks failed.", by_task)
         if all(state.is_successful() for state in reference):
             return states.Success("All reference tasks succeeded.", by_task)
         return states.Success("No reference tasks failed.", by_task)
+
+    # -- what the runner asks ---------------------------------------------------------------------------
+
+    def inputs(self, place: int) -> dict[str, Any]:
+        """Return the arguments that the task at *place* gets from its upstreams."""
+        index = self.map_index[place]
+        found: dict[str, Any] = {}
+        for into in self._into[self._parents[place]]:
+            key = into.edge.key
+            if key is None:
+                continue
+            state = self.states[into.up]
+            if index < 0 or not into.edge.mapped:
+                found[key] = unnested(state.result) if into.edge.flattened else state.result
+            elif into.in_step and into.up in self.children:
+                found[key] = self.states[self.children[into.up][index]].result
+            elif into.edge.flattened:
+                items = self._flat.get(into)
+                found[key] = items[index].value if items is not None else state.result
+            else:
+                # One of several may have failed: its trigger decides whether the children see that.
+                found[key] = state.result[index] if _can_be_mapped(state) else state.result
+        return found
+
+    def full_name(self, place: int) -> str:
+        """Return the task's name, with the index of a child: ``clean[3]``."""
+        index = self.map_index[place]
+        name = self.tasks[place].name
+        return name if index < 0 else f"{name}[{index}]"
+
+    def parent(self, place: int) -> int:
+        """Return the place of the mapped task that the one at *place* is a child of, else *place*."""
+        return self._parents[place]
+
+    def rank(self, place: int) -> tuple[int, int, int]:
+        """Return what orders tasks that are ready: by place, children of chained maps depth first."""
+        index = self.map_index[place]
+        return (place, -1, place) if index < 0 else (self._chains[self._parents[place]], index, place)
 
     # -- rules ------------------------------------------------------------------------------------
 
@@ -201,67 +300,255 @@ class Plan:
         if at is not None:
             out.append(WakeAt(place, max(at, now)))
 
-    def _look(self, place: int, out: list[Instruction], now: datetime) -> None:
+    def _look(self, place: int, agenda: Agenda, out: list[Instruction], now: datetime) -> None:
         """All upstreams of the task at *place* have ended: decide."""
         given = self._given.pop(place, None)
+        if place in self._chains:
+            self._look_at_mapped(place, given, agenda, out)
+            return
         resume = isinstance(given, states.Resume)
         if given is not None and not resume:
             if given.is_finished():
-                self._settle(place, given, out, now)
+                agenda.append((place, given))
                 return
             if isinstance(given, states.Retrying):
                 self.attempts[place] = given.run_count
             if isinstance(given, states.Scheduled) and (given.start_time is None or given.start_time > now):
                 self._wait(place, given, out, now)
                 return
-        decided = self._decide(place, resume=resume)
-        if decided is None:
-            out.append(self._start(place, resume=resume))
+        skipped = self._skipped(place)
+        if skipped is not None:
+            out.append(Propose(place, self.states[place], skipped))
+        elif not resume and self._has_look_up(self.tasks[place]):
+            out.append(LookUp(place))
         else:
-            out.append(Propose(place, self.states[place], decided))
+            out.append(self._started_or_refused(place, resume=resume))
 
-    def _decide(self, place: int, *, resume: bool) -> State | None:
-        """Return the state that the task gets instead of being called, or None."""
-        task, judged = self.tasks[place], self._judged[place]
-        if task.skip_on_upstream_skip:
-            for edge, up in judged:
-                if isinstance(self.states[up], states.Skipped):
-                    return states.Skipped(f"upstream task {edge.upstream_task.name} was skipped")
-        trigger = task.trigger
-        if trigger is all_successful:
-            for _, up in judged:
-                if not isinstance(self.states[up], states.Success):
+    def _started_or_refused(self, place: int, *, resume: bool) -> Instruction:
+        refused = self._refused(place, resume=resume)
+        if refused is None:
+            return self._start(place, resume=resume)
+        return Propose(place, self.states[place], refused)
+
+    def _skipped(self, place: int) -> State | None:
+        """Return Skipped if an upstream was, and the task follows it."""
+        if not self.tasks[place].skip_on_upstream_skip:
+            return None
+        for into in self._into[self._parents[place]]:
+            if not into.judged:
+                continue
+            state = self._seen(place, into)
+            if isinstance(state, states.Skipped) or (
+                isinstance(state, states.Mapped)
+                and place not in self._chains
+                and any(isinstance(child, states.Skipped) for child in state.map_states)
+            ):
+                return states.Skipped(f"upstream task {into.edge.upstream_task.name} was skipped")
+        return None
+
+    def _refused(self, place: int, *, resume: bool) -> State | None:
+        """Return the state that the task's trigger gives it instead of letting it run, or None."""
+        task = self.tasks[place]
+        intos = self._into[self._parents[place]]
+        if task.trigger is all_successful:
+            for into in intos:
+                state = self._seen(place, into)
+                if into.judged and (
+                    not isinstance(state, states.Success)
+                    or (
+                        type(state) is states.Mapped
+                        and not all(isinstance(child, states.Success) for child in state.map_states)
+                    )
+                ):
                     break
             else:
                 return None
-        elif trigger is manual_only and resume:
+        elif task.trigger is manual_only and resume:
             return None
-        return refusal(task, {edge: self.states[up] for edge, up in judged})
+        return refusal(task, {into.edge: self._seen(place, into) for into in intos if into.judged})
+
+    def _seen(self, place: int, into: Into) -> State:
+        """Return the state of an upstream as the task at *place* sees it: a child sees its own partner."""
+        index = self.map_index[place]
+        if index >= 0:
+            if into.in_step and into.up in self.children:
+                return self.states[self.children[into.up][index]]
+            items = self._flat.get(into)
+            if items is not None:
+                return self.states[items[index].place]
+        return self.states[into.up]
+
+    # -- mapping ----------------------------------------------------------------------------------
+
+    def _look_at_mapped(
+        self,
+        place: int,
+        given: State | None,
+        agenda: Agenda,
+        out: list[Instruction],
+    ) -> None:
+        """It is known how many items there are: make the children."""
+        if isinstance(given, states.Mapped):
+            self._expand(place, len(given.map_states), agenda, out, given.map_states)
+            return
+        if given is not None and given.is_finished():
+            agenda.append((place, given))
+            return
+        skipped = self._skipped(place)
+        width = skipped or self._width(place)
+        if isinstance(width, State):
+            out.append(Propose(place, self.states[place], width))
+        else:
+            self._expand(place, width, agenda, out, [given] * width if given is not None else ())
+
+    def _width(self, place: int) -> int | State:
+        """Return the number of children: the shortest of what is mapped over, or why there are none."""
+        widths = []
+        for into in self._into[place]:
+            if not into.edge.mapped:
+                continue
+            state = self.states[into.up]
+            if into.in_step and into.up in self.children:
+                widths.append(len(self.children[into.up]))
+                continue
+            if not _can_be_mapped(state):
+                continue
+            try:
+                if into.edge.flattened:
+                    self._flat[into] = self._flattened(into.up)
+                    widths.append(len(self._flat[into]))
+                else:
+                    widths.append(width_of(state.result))
+            except Unmappable as error:
+                name = into.edge.upstream_task.name
+                return states.Failed(
+                    f"At least one upstream state has an unmappable result: that of task {name} is {error}."
+                )
+        if not widths:
+            return states.Failed("No upstream states can be mapped over.")
+        return min(widths)
+
+    def _flattened(self, up: int) -> list[Item]:
+        """Return what is mapped over when one level of nesting is taken out."""
+        if up not in self.children:
+            value = self.states[up].result
+            width_of(value)
+            return [Item(up, item) for item in unnested(value)]
+        found: list[Item] = []
+        for child in self.children[up]:
+            state = self.states[child]
+            nested = unnested_one(state.result) if state.is_successful() else [state.result]
+            found.extend(Item(child, item) for item in nested)
+        return found
+
+    def _expand(
+        self,
+        place: int,
+        width: int,
+        agenda: Agenda,
+        out: list[Instruction],
+        given: Sequence[State],
+    ) -> None:
+        """Give the mapped task at *place* its children."""
+        first = len(self.tasks)
+        places = self.children[place] = range(first, first + width)
+        self.tasks.extend([self.tasks[place]] * width)
+        self.states.extend([_PENDING] * width)
+        self.attempts.extend([0] * width)
+        self.map_index.extend(range(width))
+        self._parents.extend([place] * width)
+        self._open.extend([0] * width)
+        self._left[place] = width
+        for into in self._into[place]:
+            if into.in_step and into.up in self.children:
+                for index, up in zip(range(width), self.children[into.up], strict=False):
+                    if not self.states[up].is_finished():
+                        self._open[first + index] += 1
+        for index, state in enumerate(given):
+            self._given[first + index] = state
+        self.states[place] = states.Running(f"Mapping over {width} items.")
+        out.append(Settle(place, self.states[place]))
+        for down in self._at_expansion.get(place, ()):
+            self._open[down] -= 1
+            if self._open[down] == 0:
+                agenda.append(down)
+        if width == 0:
+            agenda.append((place, self._mapped(place)))
+        # The last one first: the agenda is a stack.
+        agenda.extend(child for child in reversed(places) if self._open[child] == 0)
+
+    def _mapped(self, place: int) -> State:
+        """Return the state of a mapped task whose children have all ended."""
+        found = [self.states[child] for child in self.children[place]]
+        failed = sum(state.is_failed() for state in found)
+        skipped = sum(isinstance(state, states.Skipped) for state in found)
+        told = f"{len(found)} children" + (f", {failed} failed" if failed else "")
+        told += f", {skipped} skipped" if skipped else ""
+        return states.Mapped(told, [state.result for state in found], map_states=found)
+
+    # -- settling ----------------------------------------------------------------------------------------
 
     def _settle(self, place: int, state: State, out: list[Instruction], now: datetime) -> None:
-        """Make *state* final, and look at the downstreams it was the last one for.
+        """Make *state* final, and look at the downstreams it was the last one for."""
+        self._work([(place, state)], out, now)
+
+    def _work(self, agenda: Agenda, out: list[Instruction], now: datetime) -> None:
+        """Look at places, settle states, until nothing follows from anything.
 
         Without recursion: a chain of given states may be 100,000 tasks long.
         """
-        agenda = [(place, state)]
+        agenda.reverse()
         while agenda:
-            place, state = agenda.pop()
+            item = agenda.pop()
+            if isinstance(item, int):
+                self._look(item, agenda, out, now)
+                continue
+            place, state = item
             if self.states[place].is_finished():
                 continue  # a late or repeated event: the first one counts
             self.states[place] = state
             out.append(Settle(place, state))
+            ready = self._freed_by(place)
+            ready.reverse()
+            agenda.extend(ready)
+
+    def _freed_by(self, place: int) -> Agenda:
+        """Return what can be looked at now that the task at *place* has ended."""
+        ready: Agenda = []
+        index = self.map_index[place]
+        if index < 0:
             for down in self._down[place]:
                 self._open[down] -= 1
                 if self._open[down] == 0:
-                    given = self._given.get(down)
-                    if given is not None and given.is_finished():
-                        del self._given[down]
-                        agenda.append((down, given))
-                    else:
-                        self._look(down, out, now)
+                    ready.append(down)
+            if place not in self.children:
+                # It ended without children: whoever goes in step with it need not wait for their number.
+                for down in self._at_expansion.get(place, ()):
+                    self._open[down] -= 1
+                    if self._open[down] == 0:
+                        ready.append(down)
+            return ready
+        parent = self._parents[place]
+        for down in self._in_step.get(parent, ()):
+            places = self.children.get(down)
+            if places is not None and index < len(places):
+                child = places[index]
+                self._open[child] -= 1
+                if self._open[child] == 0:
+                    ready.append(child)
+        self._left[parent] -= 1
+        if self._left[parent] == 0:
+            ready.append((parent, self._mapped(parent)))
+        return ready
 
 
 _PENDING = states.Pending("not begun")
+Agenda = list[int | tuple[int, State]]
+"""Places to look at, and places to settle with their states."""
+
+
+def _can_be_mapped(state: State) -> bool:
+    return state.is_successful() and not isinstance(state, states.Skipped)
 
 
 def refusal(task: Task, upstream_states: Mapping[Edge, State]) -> State | None:

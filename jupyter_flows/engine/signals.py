@@ -2,6 +2,7 @@
 
 from jupyter_flows.core.signals import (
     FAIL,
+    LOOP,
     PAUSE,
     RETRY,
     SKIP,
@@ -14,6 +15,7 @@ from jupyter_flows.core.signals import (
 
 __all__ = [
     "FAIL",
+    "LOOP",
     "PAUSE",
     "RETRY",
     "SKIP",

@@ -58,6 +58,8 @@ def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], b
         state = signal.state
         if isinstance(state, states.Retrying):
             state.run_count = context.get("task_run_count", 1)
+        elif isinstance(state, states.Looped):
+            state.loop_count = context.get("task_loop_count", 1)
         return state
     except TaskTimedOut as error:
         return states.TimedOut(f"task {task.name} {error}", error)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from jupyter_flows.core.state import expanded
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.runs import StateName
 
@@ -77,18 +78,23 @@ def final_message(graph: FlowGraph, final: State) -> tuple[StateName, str]:
     """Return the flow's final state and a sentence; of a failure, which task failed first and why."""
     name = name_of(final)
     by_task = final.result if isinstance(final.result, dict) else {}
-    failed = [
-        (task, by_task[task])
+    every = [
+        (task.name if len(found) == 1 and found[0] is by_task[task] else f"{task.name}[{index}]", state)
         for task in graph.tasks
-        if task in by_task and by_task[task].is_failed() and name_of(by_task[task]) != "TriggerFailed"
+        if task in by_task
+        for found in [expanded(by_task[task])]
+        for index, state in enumerate(found)
+    ]
+    failed = [
+        (task, state) for task, state in every if state.is_failed() and name_of(state) != "TriggerFailed"
     ]
     if not final.is_failed() or not failed:
         return name, final.message or ""
     task, state = failed[0]
-    others = [name_of(other) for other in by_task.values() if other.is_failed()]
+    others = [other for _, other in every if other.is_failed()]
     more = f" ({len(others) - 1} more failed or could not run)" if len(others) > 1 else ""
     reason = _plain_message(state).rstrip(".")
-    return name, f"task {task.name} failed: {reason}{more}"
+    return name, f"task {task} failed: {reason}{more}"
 
 
 def keep_traceback(directory: Path | None, error: BaseException, *, title: str = "") -> None:
