@@ -1,30 +1,15 @@
-"""P1: a trivial task in process, with states, triggers and context; beside dask.delayed and Prefect 1.4.1.
-
-The peers live in an environment of their own: ``--peer-python PATH`` names its Python, else one is made
-under the user's cache directory (once; ``--no-peers`` goes without).
-"""
+"""P1: a trivial task in process, with states, triggers and context; beside dask.delayed and Prefect 1.4.1."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import textwrap
 import time
-from collections.abc import Callable
-from pathlib import Path
+
+from peers import ROUNDS, measured, median, options, peer_python, ratio, repeated, told
 
 from jupyter_flows import Flow, task
 
-ROUNDS = 5
 SHAPES = {"chain": 1_000, "fan-out": 2_000}
 LONG = 100_000
-PEERS = ("dask==2024.8.0", "prefect==1.4.1", "setuptools<81")
-"""Prefect 1 needs pkg_resources, which setuptools gave up."""
-
 PEER_PROGRAM = """
 import json, sys, time
 shape, count, rounds, who = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -90,62 +75,14 @@ def ours(shape: str, count: int) -> float:
     return ended - began
 
 
-def peer_python(given: str | None) -> str | None:
-    """Return the Python that has the peers; make its environment at the first call."""
-    if given:
-        return given
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter-flows" / "bench-p01"
-    python = cache / "bin" / "python"
-    done = cache / ".installed"
-    if done.exists():
-        return str(python)
-    print(f"    installing the peers into {cache} ...", flush=True)
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(cache)], check=True, capture_output=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"    the peers could not be installed ({type(error).__name__}); ours alone follows")
-        return None
-    done.touch()
-    return str(python)
-
-
 def peer(python: str | None, who: str, shape: str, count: int) -> float | None:
     """Time a peer; None if it cannot be had."""
-    if python is None:
-        return None
-    arguments = [python, "-c", textwrap.dedent(PEER_PROGRAM), shape, str(count), str(ROUNDS), who]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"    {who} did not run: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-        return None
-    seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return statistics.median(seconds)
-
-
-def told(seconds: float | None, count: int) -> str:
-    """Return a duration as microseconds a task."""
-    return "-" if seconds is None else f"{seconds / count * 1e6:,.1f} µs"
-
-
-def ratio(seconds: float | None, own: float) -> str:
-    """Return how many times our time it is."""
-    return "" if seconds is None else f" ({seconds / own:.1f} x)"
-
-
-def repeated(function: Callable[[], float]) -> float:
-    """Return the median of several rounds, after one that warms up."""
-    function()
-    return statistics.median(function() for _ in range(ROUNDS))
+    return median(measured(python, PEER_PROGRAM, shape, count, ROUNDS, who))
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer-python", help="a Python with dask and prefect 1.4.1")
-    parser.add_argument("--no-peers", action="store_true", help="our figures only")
-    chosen = parser.parse_args()
-    python = None if chosen.no_peers else peer_python(chosen.peer_python)
+    python = peer_python(options(__doc__).parse_args())
     for shape, count in SHAPES.items():
         own = repeated(lambda shape=shape, count=count: ours(shape, count))  # type: ignore[misc]
         dask = peer(python, "dask", shape, count)
