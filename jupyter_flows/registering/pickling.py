@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import io
 import pickle
-import pickletools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,22 +106,45 @@ def check_in_fresh_interpreter(data: bytes, *, flow_name: str, beside: Path | No
 
 
 def modules_in(data: bytes) -> list[str]:
-    """Return the names of the modules that a pickle refers to."""
-    found: set[str] = set()
-    texts: list[str] = []
-    memo: dict[int, str] = {}
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name == "GLOBAL" and isinstance(argument, str):
-            found.add(argument.split(" ")[0])
-        elif isinstance(argument, str):
-            texts.append(argument)
-        elif opcode.name == "MEMOIZE":
-            memo[len(memo)] = texts[-1] if texts else ""
-        elif opcode.name in {"BINGET", "LONG_BINGET"} and isinstance(argument, int):
-            texts.append(memo.get(argument, ""))
-        elif opcode.name == "STACK_GLOBAL" and len(texts) >= 2:
-            found.add(texts[-2])
-    return sorted(name for name in found if name and name.replace(".", "_").isidentifier())
+    """Return the names of the modules that a pickle refers to. Nothing of it is imported, nothing called."""
+    reader = _Names(io.BytesIO(data))
+    reader.load()
+    return sorted(name for name in reader.modules if name.replace(".", "_").isidentifier())
+
+
+class _AnythingsType(type):
+    def __setitem__(cls, key: Any, value: Any) -> None:
+        """Take an item, as a dictionary would."""
+
+
+class _Anything(metaclass=_AnythingsType):
+    """Stands for every function, class and object of a pickle while its names are read: always itself."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        return cls
+
+    @classmethod
+    def __setstate__(cls, state: Any) -> None: ...
+
+    @classmethod
+    def append(cls, item: Any) -> None:
+        """Take an item, as a list would."""
+
+    extend = add = append
+
+
+class _Names(pickle.Unpickler):
+    """Reads at the C reader's speed; looking at each opcode costs five times as much."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.modules: set[str] = set()
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """Note the module, and load nothing."""
+        del global_name
+        self.modules.add(module_name)
+        return _Anything
 
 
 _PythonPickler: Any = pickle._Pickler  # noqa: SLF001 - the C one gives no say in how sets are written

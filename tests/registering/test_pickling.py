@@ -278,3 +278,29 @@ def test_module_that_is_only_here_is_told(tmp_path, monkeypatch):
         check_in_fresh_interpreter(data, flow_name="etl")
     assert "\n" not in str(raised.value)
     sys.modules.pop("only_here", None)
+
+
+def test_module_names_are_read_from_whatever_a_pickle_holds():
+    """Subclasses of containers, enumerations, slots, reducers: the names are found, whatever the objects are."""
+    import collections
+    import decimal
+    import functools
+    import re
+
+    values = [
+        collections.Counter("aa"),
+        collections.deque([1]),
+        {frozenset([re.IGNORECASE]): collections.OrderedDict(a=1)},
+        decimal.Decimal(1),
+        functools.partial(os.path.join, "a"),
+        re.compile("a"),
+    ]
+    assert set(modules_in(pickle.dumps(values, protocol=5))) >= {
+        "collections",
+        "decimal",
+        "functools",
+        "posixpath",
+        "re",
+    }
+    assert modules_in(pickle.dumps(len)) == ["builtins"]
+    assert modules_in(pickle.dumps([1, "os", {"sys": None}])) == []
