@@ -120,7 +120,22 @@ class FlowGraph:
         current_flow.reset(self._tokens.pop())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tokens": []}
+        # What follows from the tasks and the edges is made again when it is loaded: it is half of the bytes.
+        derived = {"_tokens", "_taken", "_to", "_from", "_keyed"}
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._tokens = []
+        self._taken = {slug: task for task, slug in self.slugs.items()}
+        self._to = {task: [] for task in self.slugs}
+        self._from = {task: [] for task in self.slugs}
+        self._keyed = {(task, key): None for task, given in self.constants.items() for key in given}
+        for edge in self._edges:
+            self._to[edge.downstream_task].append(edge)
+            self._from[edge.upstream_task].append(edge)
+            if edge.key is not None:
+                self._keyed[edge.downstream_task, edge.key] = None
 
     # -- building ---------------------------------------------------------------------------------
 
@@ -419,6 +434,7 @@ def _check_items(value: Any, key: str, task: Task) -> None:
     if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
         msg = (
             f"task {task.name!r} cannot be mapped over argument {key!r}: a {type(value).__name__}"
-            " has no items to take one by one; wrap it in unmapped(...) to give it to every child, or make it a list"
+            " has no items to take one by one; "
+            "wrap it in unmapped(...) to give it to every child, or make it a list"
         )
         raise InvalidTask(msg)

@@ -140,3 +140,26 @@ def test_an_argument_that_a_task_does_not_take_is_refused():
         flow.add_edge(task(lambda: 1, name="one")(), task(lambda x=1: x, name="use")(), "y")
     with pytest.raises(InvalidFlow, match="task 'use' takes no argument 'y'; it takes x"):
         flow.validate()
+
+
+def test_a_pickled_flow_comes_back_whole():
+    """What a pickle leaves out is made again: slugs, edges by task, fed arguments, a task's usual attributes."""
+    import pickle
+
+    from jupyter_flows.core.operators import Add, Constant
+
+    with Flow("whole") as flow:
+        one = Constant(1)
+        more = Add(tags=["t"], max_retries=2, retry_delay=1)(one, 2)
+        last = Add()(more, one)
+    loaded = pickle.loads(pickle.dumps(flow))
+    second, first, third = loaded.tasks
+    assert [(e.upstream_task, e.key) for e in loaded.edges_to(third)] == [(second, "left"), (first, "right")]
+    assert [e.downstream_task for e in loaded.edges_from(first)] == [second, third]
+    assert vars(second) == {**vars(more), "state_handlers": []}
+    assert vars(third).keys() == vars(last).keys()
+    assert third.state_handlers is not second.state_handlers
+    with pytest.raises(InvalidFlow, match="fed twice"):
+        loaded.add_edge(first, third, "right")
+    assert loaded.add_task(Add()) is not None
+    assert list(loaded.slugs.values())[-1] == "Add-2"
