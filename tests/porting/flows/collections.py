@@ -22,9 +22,10 @@ with Flow("collections") as flow:
     a, b = one(), two()
     made = [
         same([a, b, 3]),
+        same([a, [b]]),
         same((b, a)),
         same({a, b}),
-        same({"a": a, "nested": [b, {"deep": a}]}),
+        same({"a": a, "deep": {"b": b}}),
         same([1, 2, 3]),
         same({"only": "constants"}),
     ]
@@ -37,3 +38,14 @@ def look(states):
             str(given) for task, given in flow.constants.items() if task.name == "same" and given
         ),
     }
+
+
+FEWER = "A dictionary is one task, not a task for it and one for the list of its values."
+
+DIFFERS = {
+    "runs/0/tasks/List-4/state": ("Success", "(absent)", FEWER),
+    "runs/0/tasks/List-4/result/0": (1, "(absent)", FEWER),
+    "runs/0/tasks/List-4/result/1/b": (2, "(absent)", FEWER),
+    "runs/0/tasks/List-5/state": ("Success", "(absent)", FEWER),
+    "runs/0/tasks/List-5/result/0": (2, "(absent)", FEWER),
+}

@@ -12,7 +12,7 @@ def caught(function):
     try:
         result = function()
     except Exception as error:
-        return f"{type(error).__name__} is a ValueError: {isinstance(error, ValueError)}"
+        return [kind.__name__ for kind in (ValueError, TypeError) if isinstance(error, kind)]
     return getattr(result, "message", None) or type(result).__name__
 
 
@@ -81,3 +81,17 @@ def look(states):
             )
         },
     }  # fmt: skip
+
+
+ONE_FAMILY = "A mistake in a flow is a ValueError whichever it is, with a sentence that names the task."
+
+DIFFERS = {
+    "look/run": (
+        "Unexpected error: ValueError('Cycle found; flows must be acyclic!')",
+        "(absent)",
+        "A flow that cannot run is refused with its cycle's names; it does not become a failed run.",
+    ),
+    "look/run/0": ("(absent)", "ValueError", "A flow that cannot run is refused before anything runs."),
+    "look/tags_as_text/0": ("TypeError", "ValueError", ONE_FAMILY),
+    "look/unpacked/0": ("TypeError", "ValueError", ONE_FAMILY),
+}

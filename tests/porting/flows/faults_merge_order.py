@@ -15,3 +15,13 @@ with Flow("merge-order") as flow:
 
 def look(states):
     return states[0].result[merged].result
+
+
+IN_ORDER = (
+    "The branches are asked in the order in which they were written, not by the alphabet of task_1, task_10."
+)
+
+DIFFERS = {
+    "look": (10, 3, IN_ORDER),
+    "runs/0/tasks/Merge-1/result": (10, 3, IN_ORDER),
+}

@@ -36,3 +36,14 @@ with Flow("map-upstream") as flow:
 
 def look(states):
     return {"first": seen[0], "all": sorted(seen)}
+
+
+DEPTH_FIRST = (
+    "A child starts when its own upstream child is done, with every executor; Prefect 1's local one waited."
+)
+
+DIFFERS = {
+    "seen/2": ("touch 2", "use 1", DEPTH_FIRST),
+    "seen/3": ("touch 3", "touch 2", DEPTH_FIRST),
+    "seen/4": ("use 1", "touch 3", DEPTH_FIRST),
+}

@@ -11,7 +11,7 @@ seen = []
 @task(max_retries=3, retry_delay=timedelta(0))
 def shaky():
     count = prefect.context.get("task_run_count")
-    seen.append(("shaky", count))
+    seen.append(f"shaky {count}")
     if count < 3:
         raise ConnectionError(f"attempt {count}")
     return count
@@ -19,7 +19,7 @@ def shaky():
 
 @task(max_retries=1, retry_delay=timedelta(0))
 def hopeless():
-    seen.append(("hopeless", prefect.context.task_run_count))
+    seen.append(f"hopeless {prefect.context.task_run_count}")
     raise ValueError("never")
 
 
@@ -35,3 +35,13 @@ with Flow("retries") as flow:
 
 def look(states):
     return sorted(seen)
+
+
+AT_ONCE = "A retry runs when it is due, not after every other task had its turn."
+
+DIFFERS = {
+    "seen/1": ("hopeless 1", "shaky 2", AT_ONCE),
+    "seen/2": ("shaky 2", "shaky 3", AT_ONCE),
+    "seen/3": ("hopeless 2", "hopeless 1", AT_ONCE),
+    "seen/4": ("shaky 3", "hopeless 2", AT_ONCE),
+}

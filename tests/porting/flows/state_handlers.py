@@ -65,3 +65,12 @@ def look(states):
         "after": sorted(step[1:] for step in noted if step[0] == "after"),
         **{name: [step[1:] for step in noted if step[0] == name] for name in ("fine", "retried", "handlers")},
     }
+
+
+DIFFERS = {
+    "look/handlers/0/0": (
+        "Scheduled",
+        "Pending",
+        "flow.run() runs now; only runs that a schedule or a person planned are Scheduled first.",
+    ),
+}

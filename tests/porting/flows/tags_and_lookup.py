@@ -29,3 +29,9 @@ def look(states):
         "named": sorted(flow.slugs[t] for t in flow.get_tasks(name="compute")),
         "by slug": [t.name for t in flow.get_tasks(slug="read-io-1")],
     }
+
+
+DIFFERS = {
+    "look/by slug": ([], "(absent)", "A task is found by the slug that it has in the flow."),
+    "look/by slug/0": ("(absent)", "read", "A task is found by the slug that it has in the flow."),
+}

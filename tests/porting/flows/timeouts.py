@@ -34,3 +34,11 @@ with Flow("timeouts") as flow:
     after(late)
     alarm(late)
     after(quick())
+
+
+NAME = "The exception says what it is about, and is one of this library's errors."
+
+DIFFERS = {
+    "runs/0/tasks/slow-1/result/exception": ("TaskTimeoutSignal", "TaskTimedOut", NAME),
+    "runs/0/tasks/alarm-1/result": ("TaskTimeoutSignal", "TaskTimedOut", NAME),
+}
