@@ -1,8 +1,9 @@
 """What the code of a task may ask about its run (Prefect 1's ``context``). Pure: views a context variable.
 
 Keys are attributes: ``context.flow_name``, ``context.task_name``, ``context.task_run_count``,
-``context.parameters``, ``context.map_index``, ``context.date``, ``context.today`` ... ``context.logger`` is
-the flow's logger; what is written to it is sent to the server.
+``context.parameters``, ``context.map_index``, ``context.date``, ``context.today`` ... A ``date`` that the run
+was given, also as text, leads the other days. ``context.logger`` is the flow's logger; what is written to it
+is sent to the server.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _EMPTY: Mapping[str, Any] = {}
@@ -40,13 +41,14 @@ class Context:
 
     def __getitem__(self, name: str) -> Any:
         values = _current.get()
+        if name == "date" and isinstance(values.get("date"), str):
+            return _parsed(values["date"])
         if name in values:
             return values[name]
         if name == "logger":
             return logging.getLogger("jupyter_flows.flow")
         base, nodash, _ = name.partition("_nodash")
-        date = values.get("date")
-        if base in _DAYS and isinstance(date, datetime):
+        if base in _DAYS and isinstance(date := self.get("date"), datetime):
             day = date + timedelta(days=_DAYS[base])
             return day.strftime("%Y%m%d" if nodash else "%Y-%m-%d")
         raise KeyError(name)
@@ -66,13 +68,22 @@ class Context:
         return dict(_current.get())
 
     @contextlib.contextmanager
-    def __call__(self, **values: Any) -> Iterator[Context]:
-        """Lay *values* over the present keys within a ``with`` block."""
-        token = _current.set({**_current.get(), **values})
+    def __call__(self, keys: Mapping[str, Any] | None = None, /, **values: Any) -> Iterator[Context]:
+        """Lay *keys* and *values* over the present keys within a ``with`` block."""
+        token = _current.set({**_current.get(), **(keys or {}), **values})
         try:
             yield self
         finally:
             _current.reset(token)
+
+
+def _parsed(date: str) -> datetime | str:
+    """Return the moment of a text such as ``2024-03-01``, in UTC unless it says otherwise; else the text."""
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        return date
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 context = Context()

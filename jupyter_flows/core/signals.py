@@ -12,6 +12,9 @@ from typing import Any, ClassVar
 
 from jupyter_flows.core import state as states
 
+ITSELF: Any = object()
+"""The result of a failure that was given none, not even None: its signal."""
+
 
 class PrefectStateSignal(BaseException):
     """Base of the signals; ``state`` is what the task will be in.
@@ -44,8 +47,8 @@ class FAIL(PrefectStateSignal):
 
     kind = states.Failed
 
-    def __init__(self, message: str | None = None, result: Any = None, **kwargs: Any) -> None:
-        super().__init__(message, self if result is None else result, **kwargs)
+    def __init__(self, message: str | None = None, result: Any = ITSELF, **kwargs: Any) -> None:
+        super().__init__(message, self if result is ITSELF else result, **kwargs)
 
 
 class TRIGGERFAIL(FAIL):
