@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +41,10 @@ class _ContextModule(ModuleType):
 
     def __call__(self, **values: Any) -> AbstractContextManager[Context]:
         return context(**values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A task that uses it is pickled with it: by name, as any module.
+        return import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _ContextModule

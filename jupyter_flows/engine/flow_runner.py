@@ -127,6 +127,7 @@ class FlowRunner:
         values = dict(parameters or {})
         graph.check_parameters(values)
         graph.validate()
+        self._check_executor()
         given = self._given(task_states or {})
         plan = Plan(graph, task_states=given)
         logger = flow_logger(graph.name)
@@ -162,6 +163,22 @@ class FlowRunner:
         if interrupted and reraise:
             raise KeyboardInterrupt
         return final
+
+    def _check_executor(self) -> None:
+        """Refuse what the executor cannot run, before anything runs."""
+        executor = self._executor
+        if not getattr(executor, "runs_cells", True):
+            cell = next((task for task in self._graph.slugs if isinstance(task, CellTask)), None)
+            if cell is not None:
+                msg = (
+                    f"flow {self._graph.name!r}: cell {cell.name!r} shares its variables with other cells, "
+                    f"which a {type(executor).__name__} cannot give it; "
+                    "run the flow with a LocalExecutor or ThreadExecutor"
+                )
+                raise InvalidFlow(msg)
+        check: Callable[[Iterable[Task]], None] | None = getattr(executor, "check", None)
+        if check is not None:
+            check(self._graph.slugs)
 
     def _given(self, task_states: Mapping[Task | str, State]) -> dict[Task, State]:
         by_slug: dict[Task | str, Task] = {slug: task for task, slug in self._graph.slugs.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -68,7 +69,34 @@ def printing_to(logger: logging.Logger) -> Iterator[None]:
     lines = _Lines(logger)
     token = _target.set(lines)
     try:
-        yield
+        with _shared.routed():
+            yield
     finally:
         _target.reset(token)
         lines.close()
+
+
+class _Shared:
+    """A router for attempts that run without a run around them: in a worker's process, several at once."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._stack = contextlib.ExitStack()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def routed(self) -> Iterator[None]:
+        with self._lock:
+            if not self._users and not isinstance(sys.stdout, _Router):
+                self._stack.enter_context(routed())
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._stack.close()
+
+
+_shared = _Shared()

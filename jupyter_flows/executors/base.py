@@ -6,7 +6,25 @@ An executor is what a flow carries (options, picklable); :meth:`Executor.open` g
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from jupyter_flows.errors import InvalidFlow
+
+
+def at_least_one(number: Any, what: str) -> int:
+    """Return *number* if that many can work.
+
+    Raises
+    ------
+    InvalidFlow : it is no whole number, or less than 1; *what* names it.
+    """
+    if isinstance(number, bool) or not isinstance(number, int):
+        msg = f"{what} is {number!r}; it takes a whole number"
+        raise InvalidFlow(msg)
+    if number < 1:
+        msg = f"{what} is {number}; it takes at least 1"
+        raise InvalidFlow(msg)
+    return number
 
 
 class Calls(Protocol):
@@ -32,7 +50,14 @@ class Calls(Protocol):
 
 
 class Executor(Protocol):
-    """Says how the tasks of a run are called."""
+    """Says how the tasks of a run are called.
+
+    ``runs_cells`` tells whether tasks see this process's memory, as cells of a notebook must, which share
+    one namespace; without that a flow with cells is refused before anything runs. An executor may have
+    ``check(tasks)``, which raises ``InvalidFlow`` for tasks that it cannot run, also before.
+    """
+
+    runs_cells: ClassVar[bool]
 
     def open(self) -> Calls:
         """Get ready for one run."""

@@ -18,6 +18,7 @@ class LocalExecutor:
     """
 
     kind: ClassVar[str] = "local"
+    runs_cells: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         return "LocalExecutor()"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from jupyter_flows.errors import InvalidFlow
+from jupyter_flows.executors.base import at_least_one
 
 STOP_GRACE_S = 2.0
 """How long interrupted calls may take to end before they are left behind."""
@@ -40,12 +40,10 @@ class ThreadExecutor:
     """
 
     kind: ClassVar[str] = "threads"
+    runs_cells: ClassVar[bool] = True
 
     def __init__(self, max_workers: int = 8) -> None:
-        if max_workers < 1:
-            msg = f"ThreadExecutor: max_workers is {max_workers}; it takes at least 1"
-            raise InvalidFlow(msg)
-        self.max_workers = max_workers
+        self.max_workers = at_least_one(max_workers, "ThreadExecutor: max_workers")
 
     def __repr__(self) -> str:
         return f"ThreadExecutor(max_workers={self.max_workers})"
