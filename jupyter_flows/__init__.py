@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_flows import context as context
     from jupyter_flows import triggers as triggers
+    from jupyter_flows.core.apply_map import apply_map as apply_map
     from jupyter_flows.core.current import tags as tags
     from jupyter_flows.core.edge import Edge as Edge
     from jupyter_flows.core.mapping import flatten as flatten
@@ -45,14 +46,25 @@ if TYPE_CHECKING:
     from jupyter_flows.core.task import Task as Task
     from jupyter_flows.core.task import task as task
     from jupyter_flows.flow import Flow as Flow
+    from jupyter_flows.tasks.control_flow import case as case
+    from jupyter_flows.tasks.control_flow import ifelse as ifelse
+    from jupyter_flows.tasks.control_flow import merge as merge
+    from jupyter_flows.tasks.control_flow import switch as switch
+    from jupyter_flows.tasks.core.resource_manager import resource_manager as resource_manager
 
 _WHERE = {
     "Edge": "core.edge",
     "Flow": "flow",
     "Parameter": "core.parameter",
     "Task": "core.task",
+    "apply_map": "core.apply_map",
+    "case": "tasks.control_flow",
     "flatten": "core.mapping",
+    "ifelse": "tasks.control_flow",
     "mapped": "core.mapping",
+    "merge": "tasks.control_flow",
+    "resource_manager": "tasks.core.resource_manager",
+    "switch": "tasks.control_flow",
     "tags": "core.current",
     "task": "core.task",
     "unmapped": "core.mapping",
@@ -65,9 +77,15 @@ __all__ = [
     "Flow",
     "Parameter",
     "Task",
+    "apply_map",
+    "case",
     "context",
     "flatten",
+    "ifelse",
     "mapped",
+    "merge",
+    "resource_manager",
+    "switch",
     "tags",
     "task",
     "triggers",

@@ -14,6 +14,9 @@ from jupyter_flows.errors import InvalidTask
 
 current_flow: ContextVar[Any] = ContextVar("jupyter_flows_current_flow", default=None)
 current_tags: ContextVar[frozenset[str]] = ContextVar("jupyter_flows_current_tags", default=frozenset())
+current_case: ContextVar[Any] = ContextVar("jupyter_flows_current_case", default=None)
+current_resource: ContextVar[Any] = ContextVar("jupyter_flows_current_resource", default=None)
+"""The innermost ``with case(...)`` and ``with`` block of a resource; they hear of tasks that are added."""
 
 
 @contextlib.contextmanager

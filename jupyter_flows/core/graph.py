@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Self
 
-from jupyter_flows.core.current import current_flow
+from jupyter_flows.core.current import current_case, current_flow, current_resource
 from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.mapping import meant
 from jupyter_flows.core.operators import Constant, collection, holds_task
@@ -155,6 +155,10 @@ class FlowGraph:
         self.slugs[task] = slug
         self._to[task] = []
         self._from[task] = []
+        if not isinstance(task, Constant | Parameter):
+            for block in (current_case.get(), current_resource.get()):
+                if block is not None:
+                    block.add_task(task, self)
         return task
 
     def _new_slug(self, task: Task) -> str:
@@ -282,8 +286,20 @@ class FlowGraph:
         return [task for task in self.slugs if all(edge.kind == "order" for edge in self._from[task])]
 
     def reference_tasks(self) -> list[Task]:
-        """The tasks that decide the flow's final state; default: the terminal ones."""
-        return list(self._reference) if self._reference else self.terminal_tasks()
+        """The tasks that decide the flow's final state; default: the terminal ones.
+
+        What only prepares or cleans up (a resource's tasks) decides nothing: what comes before it does.
+        """
+        if self._reference:
+            return list(self._reference)
+        if all(task.decides for task in self.slugs):
+            return self.terminal_tasks()
+        return [
+            task
+            for task in self.slugs
+            if task.decides
+            and all(edge.kind == "order" or not edge.downstream_task.decides for edge in self._from[task])
+        ]
 
     @property
     def has_own_reference_tasks(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_flows.core.context import context
@@ -88,3 +89,49 @@ class Parameter(Task):
 
     def __repr__(self) -> str:
         return f"<Parameter: {self.name}>"
+
+
+class DateTimeParameter(Parameter):
+    """A named input that is a time: text in ISO 8601 form becomes a ``datetime``; None stays None.
+
+    With a default it is not required (in Prefect 1 it was, default or not).
+
+    Parameters
+    ----------
+    name : str
+    default : str or datetime, optional
+    required : bool, optional
+        Default: whether there is no default.
+
+    Examples
+    --------
+    >>> from jupyter_flows import Flow
+    >>> with Flow("at") as flow:
+    ...     at = DateTimeParameter("at")()
+    >>> flow.run(at="2030-01-31T06:00+01:00").result[at].result.isoformat()
+    '2030-01-31T06:00:00+01:00'
+    """
+
+    def __init__(
+        self, name: str, default: Any = _NO_DEFAULT, *, required: bool | None = None, tags: Any = ()
+    ) -> None:
+        if isinstance(default, datetime):
+            default = default.isoformat()  # it is sent to the server
+        super().__init__(name, default, required=required, tags=tags)
+
+    def run(self) -> datetime | None:
+        """Return the time that the run was given, else the default; without a zone it is UTC.
+
+        Raises
+        ------
+        FAIL : it is no time.
+        """
+        value = super().run()
+        if value is None:
+            return None
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            msg = f"parameter {self.name!r} is a time such as 2030-01-31T06:00+01:00, not {value!r}"
+            raise FAIL(msg) from None
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

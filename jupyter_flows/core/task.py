@@ -71,6 +71,8 @@ class Task:
 
     role: str = "task"
     auto_generated: bool = False
+    decides: bool = True
+    """Whether the flow's final state may hang on it; not for what sets a resource up or cleans it up."""
     _signatures: ClassVar[dict[type, inspect.Signature]] = {}
 
     def __init__(

@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_flows.core import context as contexts
@@ -35,6 +35,9 @@ from jupyter_flows.executors.base import Calls, Executor
 from jupyter_flows.executors.local import LocalExecutor
 from jupyter_flows.notebook.cell_task import CellTask
 
+if TYPE_CHECKING:
+    from jupyter_flows.engine.apart import Apart
+
 
 class DefaultBackend:
     """Functions as functions, cells in one namespace of this process."""
@@ -55,9 +58,14 @@ class DefaultBackend:
         if isinstance(task, CellTask):
             self._cells.restore(task, result)
 
+    def apart(self, task: Task) -> Apart | None:
+        """Return processes for functions with a timeout; cells need this one."""
+        return None if isinstance(task, CellTask) else self._functions.apart(task)
+
     def close(self) -> None:
-        """Let go of what cells needed."""
+        """Let go of what cells and functions needed."""
         self._cells.close()
+        self._functions.close()
 
 
 class FlowRunner:
@@ -194,7 +202,9 @@ class FlowRunner:
 
     def _default_backend(self, values: Mapping[str, Any], stack: contextlib.ExitStack) -> Backend:
         if not any(isinstance(task, CellTask) for task in self._graph.slugs):
-            return FunctionBackend()
+            functions = FunctionBackend()
+            stack.callback(functions.close)
+            return functions
         backend = DefaultBackend(values)
         stack.callback(backend.close)
         return backend
@@ -341,14 +351,16 @@ class _Run:
             attempt=max(1, self.plan.attempts[place]),
         )
 
-    def _handled(self, place: int, old: State, new: State) -> State:
+    def _handled(
+        self, place: int, old: State, new: State, *, ask: Callable[..., State] | None = None
+    ) -> State:
         """Ask the task's state handlers, within the task's context; return the state they agree on."""
         task = self.plan.tasks[place]
         if not task.state_handlers:
             return new
         context = self._context(place, task)
         for handler in task.state_handlers:
-            new = _asked(
+            new = (ask or _asked)(
                 lambda now, handler=handler: handler(task, old, now),  # type: ignore[misc]
                 new,
                 context,
@@ -395,7 +407,13 @@ class _Run:
         }
 
     def _ended(self, place: int, state: State) -> None:
-        state = self._handled(place, self.plan.states[place], state)
+        try:
+            state = self._handled(place, self.plan.states[place], state, ask=_ask)
+        except _HandlerBroke as broke:
+            # It would break again: the task is not tried again.
+            self._log_failure(broke.state)
+            self._obey(self.plan.entered(place, broke.state, now=self._clock.now()))
+            return
         if isinstance(state, states.Failed):
             self._log_failure(state)
         self._obey(self.plan.attempt_ended(place, state, now=self._clock.now()))
@@ -410,23 +428,46 @@ class _Run:
         )
 
 
+class _HandlerBroke(Exception):
+    """A state handler raised, or returned what is no state; ``state`` says so."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state.message)
+        self.state = state
+
+
 def _asked(
     handler: Callable[[State], State | None], new: State, context: Mapping[str, Any], whose: str
 ) -> State:
     """Return what a state handler makes of *new*; a handler that raises fails its subject."""
+    try:
+        return _ask(handler, new, context, whose)
+    except _HandlerBroke as broke:
+        return broke.state
+
+
+def _ask(
+    handler: Callable[[State], State | None], new: State, context: Mapping[str, Any], whose: str
+) -> State:
+    """Return what a state handler makes of *new*.
+
+    Raises
+    ------
+    _HandlerBroke : it raised, or returned what is no state.
+    """
     token = contexts.enter(context)
     try:
         found = handler(new)
     except PrefectStateSignal as signal:
         return signal.state
     except Exception as error:  # noqa: BLE001 - a handler is the user's code
-        return states.Failed(f"a state handler of {whose} raised {type(error).__name__}", error)
+        sentence = f"a state handler of {whose} raised {type(error).__name__}"
+        raise _HandlerBroke(states.Failed(sentence, error)) from error
     finally:
         contexts.leave(token)
     if found is None:
         return new
     if not isinstance(found, State):
-        return states.Failed(
-            f"a state handler of {whose} returned {type(found).__name__}; it returns a state or None"
-        )
+        sentence = f"a state handler of {whose} returned {type(found).__name__}; it returns a state or None"
+        raise _HandlerBroke(states.Failed(sentence))
     return found

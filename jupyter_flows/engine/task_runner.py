@@ -7,20 +7,25 @@ lines stay where the run ran (``state.result`` and the traceback), because messa
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core import context as contexts
 from jupyter_flows.core import state as states
 from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
-from jupyter_flows.engine.backend import Backend
-from jupyter_flows.engine.limits import TaskTimedOut
+from jupyter_flows.engine.backend import Backend, FunctionBackend
+from jupyter_flows.engine.limits import TaskTimedOut, can_alarm
 from jupyter_flows.engine.stdout import printing_to
 from jupyter_flows.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from jupyter_flows.engine.apart import Apart
+
+_FUNCTIONS = FunctionBackend()
 
 STAYS = "its message and traceback stay where it ran"
 
@@ -45,6 +50,10 @@ def condition_failed(class_name: str, task: Task) -> str:
 
 def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], backend: Backend) -> State:
     """Call *task* once; return the state it ended in. Only KeyboardInterrupt is raised."""
+    if task.timeout is not None and not can_alarm():
+        state = _apart(task, inputs, context, backend)
+        if state is not None:
+            return state
     token = contexts.enter(context)
     try:
         timeout = task.timeout
@@ -69,11 +78,26 @@ def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], b
         return states.Failed(str(error), error)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit of a task is a failure of that task
+    except BaseException as error:
+        if context.get("raise_on_exception"):
+            raise
+        # SystemExit of a task is a failure of that task.
         return states.Failed(where(error, task), error)
     finally:
         contexts.leave(token)
     return states.Success("Task run succeeded.", value)
+
+
+def _apart(
+    task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], backend: Backend
+) -> State | None:
+    """Make the attempt in a process that can be killed; None if it must be made here."""
+    processes: Callable[[Task], Apart | None] | None = getattr(backend, "apart", None)
+    apart = processes(task) if processes is not None else None
+    if apart is None or task.timeout is None:
+        return None
+    seconds = task.timeout.total_seconds()
+    return apart.attempt(attempt, task, inputs, context, _FUNCTIONS, timeout_s=seconds)
 
 
 def where(error: BaseException, task: Task) -> str:

@@ -1,0 +1,1 @@
+"""Helpers by Prefect 1's import paths."""
