@@ -460,7 +460,7 @@ def _ask(
         found = handler(new)
     except PrefectStateSignal as signal:
         return signal.state
-    except Exception as error:  # noqa: BLE001 - a handler is the user's code
+    except Exception as error:
         sentence = f"a state handler of {whose} raised {type(error).__name__}"
         raise _HandlerBroke(states.Failed(sentence, error)) from error
     finally:
