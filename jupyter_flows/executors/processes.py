@@ -127,10 +127,11 @@ class ProcessCalls:
                     raise BrokenPipeError  # as if it were found out by writing
                 worker.ask(asked.name, call)
             except OSError:  # it died while it had nothing to do, or as it came up
+                self._forget(worker)
                 if not worker.is_ready and worker.receive() is None:
-                    self._done.append((key, self._did_not_start(worker, asked)))
+                    self._done.append((key, Failed(worker.failed(asked.name))))
                     return
-                self._drop(worker)
+                worker.kill()
                 continue
             self._busy[worker] = asked
             return
@@ -196,13 +197,6 @@ class ProcessCalls:
         if worker.pidfd is not None:
             self._selector.unregister(worker.pidfd)
 
-    def _did_not_start(self, worker: Worker, asked: _Asked) -> Failed:
-        self._forget(worker)
-        return Failed(
-            f"{asked.name} was not run: its worker process ended as it started ({worker.how_it_ended()}); "
-            "what it wrote to standard error says why"
-        )
-
     def _wait_s(self, now: float, until: float | None) -> float | None:
         times = [asked.kill_at for asked in self._busy.values() if asked.kill_at is not None]
         if until is not None:
@@ -248,15 +242,11 @@ class ProcessCalls:
 
     def _died(self, worker: Worker) -> None:
         asked = self._busy.get(worker)
-        if asked is not None and not worker.is_ready:
-            self._done.append((asked.key, self._did_not_start(worker, asked)))
-            return
         self._forget(worker)
-        how = worker.how_it_ended()
-        if asked is not None:
-            hint = ", perhaps by the system for want of memory" if how == "killed by signal 9" else ""
-            state = Failed(f"{asked.name} failed: the process it ran in ended ({how}{hint})")
-            self._done.append((asked.key, state))
+        if asked is None:
+            worker.kill()
+        else:
+            self._done.append((asked.key, Failed(worker.failed(asked.name))))
 
     def _kill_late(self, now: float) -> None:
         """Kill what goes on after its timeout: it does not let the alarm in."""

@@ -110,12 +110,12 @@ def loaded(parts: tuple[Part, ...], kept: Recent) -> tuple[Callable[..., Any], t
     """Return the function and the arguments; shared ones are loaded once."""
     found = []
     for number, data in parts:
-        value = None if number is None else kept.get(number)
-        if value is None:
-            value = pickle.loads(data)  # noqa: S301 - from the process that started this one
+        known = None if number is None else kept.get(number)
+        if known is None:
+            known = (pickle.loads(data),)  # noqa: S301 - from the process that started this one
             if number is not None:
-                kept.put(number, value)
-        found.append(value)
+                kept.put(number, known)
+        found.append(known[0])
     return found[0], tuple(found[1:])
 
 

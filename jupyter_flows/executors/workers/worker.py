@@ -120,6 +120,17 @@ class Worker:
         self.kill()
         return ending(self._process.returncode)
 
+    def failed(self, name: str) -> str:
+        """Bury a process that is gone, and say of *name*, which it ran, why there is no result."""
+        how = self.how_it_ended()
+        if not self.is_ready:
+            return (
+                f"{name} was not run: its worker process ended as it started ({how}); "
+                "what it wrote to standard error says why"
+            )
+        hint = ", perhaps by the system for want of memory" if how == "killed by signal 9" else ""
+        return f"{name} failed: the process it ran in ended ({how}{hint})"
+
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the body, and in the programs it runs."""
         if self.is_alive():
