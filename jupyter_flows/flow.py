@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from jupyter_flows.core.context import context as run_context
@@ -137,6 +139,102 @@ class Flow(FlowGraph):
         spec = to_flow_spec(self, storage=StorageRef(kind="none"))
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
         return plain
+
+    def serialized_hash(self) -> str:
+        """Return the SHA-256 of what registering would send of tasks, edges and parameters."""
+        import hashlib
+
+        import msgspec
+
+        return hashlib.sha256(msgspec.json.encode(self.serialize(), order="deterministic")).hexdigest()
+
+    def save(self, path: str | Path | None = None) -> str:
+        """Write the flow as a cloudpickle; return where it is.
+
+        Parameters
+        ----------
+        path : path, optional
+            Default: ``flows/<name>.pickle`` in the home directory of jupyter_flows.
+
+        Raises
+        ------
+        CannotPickle : which task has what cannot be pickled.
+        """
+        from jupyter_flows.registering.pickling import pickle_flow
+
+        target = Path(path) if path is not None else self._saved_at(self.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = pickle_flow(self)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        beside.write_bytes(data)
+        beside.replace(target)
+        return str(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Flow:
+        """Return a flow that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path, or the flow's name
+            It is executed as pickles are: load only what you or your colleagues saved.
+
+        Raises
+        ------
+        FlowNotFoundInFile : there is no such file, or it holds no flow.
+        """
+        import cloudpickle
+
+        from jupyter_flows.errors import FlowNotFoundInFile
+
+        named = cls._saved_at(str(path))
+        target = Path(path) if Path(path).is_file() or not named.is_file() else named
+        try:
+            found = cloudpickle.loads(target.read_bytes())
+        except OSError as error:
+            msg = f"no flow is saved at {target}: {(error.strerror or type(error).__name__).lower()}"
+            raise FlowNotFoundInFile(msg) from error
+        except Exception as error:
+            msg = f"{target} cannot be read as a flow: {type(error).__name__}"
+            raise FlowNotFoundInFile(msg) from error
+        if not isinstance(found, cls):
+            msg = f"{target} holds a {type(found).__name__}, not a flow"
+            raise FlowNotFoundInFile(msg)
+        return found
+
+    @staticmethod
+    def _saved_at(name: str) -> Path:
+        from jupyter_flows.settings import load_settings
+        from jupyter_flows.storage.base import slug
+
+        return load_settings().home / "flows" / f"{slug(name)}.pickle"
+
+    def diagnostics(self) -> str:
+        """Return as JSON text what helps to find out why something does not work; names only, no values.
+
+        Examples
+        --------
+        >>> import json
+        >>> sorted(json.loads(Flow("etl").diagnostics()))
+        ['environment_variables', 'flow', 'platform', 'python', 'version']
+        """
+        import json
+        import platform
+
+        kinds = {
+            name: type(value).__name__
+            for name in ("schedule", "executor", "run_config", "storage", "result")
+            for value in [getattr(self, name)]
+            if value is not None
+        }
+        found = {
+            "version": import_module("jupyter_flows").__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "environment_variables": sorted(name for name in os.environ if name.startswith("JUPYTER_FLOWS_")),
+            "flow": {**kinds, "tasks": len(self.tasks), "edges": len(self.edges)},
+        }
+        return json.dumps(found, indent=2)
 
     def _ipython_display_(self) -> None:
         _widget().show(self)

@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Self
 
+import msgspec
+
 from jupyter_flows.core.current import current_case, current_flow, current_resource
 from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.mapping import meant
@@ -434,16 +436,100 @@ class FlowGraph:
         )
         return made
 
-    def update(self, other: FlowGraph) -> None:
-        """Add all tasks, edges and constants of *other*."""
+    def replace(self, old: Task, new: Task) -> None:
+        """Put *new* where *old* was: its edges, its constants, its say in the final state.
+
+        In Prefect 1 the constants were left behind.
+
+        Raises
+        ------
+        InvalidFlow : *old* is not in the flow, or *new* is already.
+
+        Examples
+        --------
+        >>> from jupyter_flows import Flow, task
+        >>> with Flow("one") as flow:
+        ...     one = task(lambda: 1, name="one")()
+        >>> two = task(lambda: 2, name="two")
+        >>> flow.replace(one, two)
+        >>> flow.run().result[two].result
+        2
+        """
+        if old not in self.slugs:
+            name = getattr(old, "name", old)
+            msg = f"flow {self.name!r}: task {name!r} is not in the flow, so it cannot be replaced"
+            raise InvalidFlow(msg)
+        if new in self.slugs:
+            msg = f"flow {self.name!r}: task {new.name!r} is in the flow already; give a copy of it"
+            raise InvalidFlow(msg)
+        edges, constants, reference = self._edges, self.constants, self._reference
+        tasks = [new if task is old else task for task in self.slugs]
+        kept = {task: slug for task, slug in self.slugs.items() if task is not old}
+        self.slugs, self._taken, self._to, self._from = (
+            {},
+            {slug: task for task, slug in kept.items()},
+            {},
+            {},
+        )
+        self._edges, self._keyed, self.constants = [], {}, {}
+        for task in tasks:
+            # Slugs of the others stay what they are: runs know tasks by them.
+            slug = kept.get(task) or task.slug or self._new_slug(task)
+            self._taken[slug] = task
+            self.slugs[task], self._to[task], self._from[task] = slug, [], []
+        for edge in edges:
+            up = new if edge.upstream_task is old else edge.upstream_task
+            down = new if edge.downstream_task is old else edge.downstream_task
+            self._add_edge(msgspec.structs.replace(edge, upstream_task=up, downstream_task=down))
+        for task, values in constants.items():
+            self.set_dependencies(new if task is old else task, keyword_tasks=values)
+        if reference is not None:
+            self._reference = tuple(new if task is old else task for task in reference)
+
+    def update(
+        self,
+        other: FlowGraph,
+        merge_parameters: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
+        validate: bool | None = None,  # noqa: FBT001
+        merge_reference_tasks: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Add all tasks, edges and constants of *other*.
+
+        Parameters
+        ----------
+        other : FlowGraph
+        merge_parameters : bool
+            Whether parameters of one name become one: the other flow's.
+        validate : bool, optional
+            Whether the result is validated at once.
+        merge_reference_tasks : bool
+            Whether the other flow's reference tasks decide too.
+
+        Raises
+        ------
+        InvalidFlow : both have a parameter of one name, and they are not to be merged.
+        """
+        if merge_parameters:
+            ours = {parameter.name: parameter for parameter in self.parameters()}
+            for parameter in other.parameters():
+                if parameter.name in ours and ours[parameter.name] is not parameter:
+                    self.replace(ours[parameter.name], parameter)
+        reference = self.reference_tasks() if merge_reference_tasks else []
         for task in other.tasks:
             self.add_task(task)
+        known = {(edge.upstream_task, edge.downstream_task, edge.key) for edge in self._edges}
         for edge in other.edges:
-            self._add_edge(edge)
+            if (edge.upstream_task, edge.downstream_task, edge.key) not in known:
+                self._add_edge(edge)
         for task, values in other.constants.items():
             for key, value in values.items():
-                self._feed(task, key)
-                self.constants.setdefault(task, {})[key] = value
+                if key not in self.constants.get(task, {}):
+                    self._feed(task, key)
+                    self.constants.setdefault(task, {})[key] = value
+        if merge_reference_tasks:
+            self.set_reference_tasks(dict.fromkeys([*reference, *other.reference_tasks()]))
+        if validate or merge_parameters:
+            self.validate()
 
 
 def _check_items(value: Any, key: str, task: Task) -> None:
