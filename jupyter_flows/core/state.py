@@ -227,9 +227,27 @@ class Success(Finished):
 
 
 class Cached(Success):
-    """Took its result from an earlier run."""
+    """Took its result from an earlier run, or left it for a later one.
 
-    __slots__ = ()
+    ``hashed_inputs`` and ``cached_parameters`` are what it was made of, until ``cached_result_expiration``.
+    """
+
+    __slots__ = ("cached_parameters", "cached_result_expiration", "hashed_inputs")
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = None,
+        *,
+        hashed_inputs: dict[str, str] | None = None,
+        cached_parameters: dict[str, Any] | None = None,
+        cached_result_expiration: datetime | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, result, at=at)
+        self.hashed_inputs = hashed_inputs
+        self.cached_parameters = cached_parameters
+        self.cached_result_expiration = cached_result_expiration
 
 
 class Mapped(Success):

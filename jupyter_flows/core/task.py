@@ -7,6 +7,7 @@ constants stay on the flow; operators on tasks make tasks.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import cache
@@ -51,6 +52,20 @@ class Task:
         Whether what it prints goes to the log too.
     nout : int, optional
         Number of results, so that they can be unpacked; default: as a return annotation ``tuple[A, B]`` says.
+    cache_for : timedelta or seconds, optional
+        How long a later run may take this one's result in place of calling the task.
+    cache_validator : callable, optional
+        Of :mod:`jupyter_flows.engine.cache_validators`: whether a kept result fits; default: while it is new.
+    cache_key : str, optional
+        Name under which tasks, also of other flows, share what they keep; default: their own.
+    checkpoint : bool, optional
+        False: the result is never written.
+    result : Result, optional
+        Of :mod:`jupyter_flows.engine.results`: where and how the result is written; default: the flow's.
+    target : str or callable, optional
+        Location of the result, as a template; where it exists, the task is not called.
+    task_run_name : str or callable, optional
+        Name of a run of the task, as a template of its arguments and the context.
     state_handlers : iterable of callable
         Each ``(task, old, new) -> state or None`` at every change of state.
     on_failure : callable, optional
@@ -89,6 +104,13 @@ class Task:
         skip_on_upstream_skip: bool = True,
         log_stdout: bool = False,
         nout: int | None = None,
+        cache_for: timedelta | float | None = None,
+        cache_validator: Callable[..., bool] | None = None,
+        cache_key: str | None = None,
+        checkpoint: bool | None = None,
+        result: Any = None,
+        target: str | Callable[..., str] | None = None,
+        task_run_name: str | Callable[..., str] | None = None,
         state_handlers: Iterable[Callable[..., Any]] = (),
         on_failure: Callable[..., Any] | None = None,
     ) -> None:
@@ -124,11 +146,32 @@ class Task:
         self.trigger: Trigger = trigger or all_successful
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
+        self.cache_for = _delay(cache_for, self.name, "cache_for")
+        self.cache_validator = cache_validator
+        self.cache_key = cache_key
+        self.checkpoint = checkpoint
+        self.result = result
+        self.target = target
+        self.task_run_name = task_run_name
+        self._check_result()
         self.nout = _results(self.run) if nout is None else nout
         self.state_handlers = [*state_handlers]
         if on_failure is not None:
             self.state_handlers.append(_on_failure(on_failure))
         self._check_run()
+
+    def _check_result(self) -> None:
+        if self.cache_validator is not None and self.cache_for is None:
+            text = f"task {self.name!r}: cache_validator without cache_for caches nothing; give cache_for"
+            warnings.warn(text, stacklevel=4)
+        if self.target is not None and getattr(self.result, "location", None) is not None:
+            text = f"task {self.name!r}: target wins over the location of its result; leave one of them out"
+            warnings.warn(text, stacklevel=4)
+        for name in ("target", "task_run_name"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str) and not callable(value):
+                msg = f"task {self.name!r}: {name} is {value!r}; give a template or a function"
+                raise InvalidTask(msg)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work; subclasses write this."""

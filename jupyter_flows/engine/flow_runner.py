@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -21,11 +22,12 @@ from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
+from jupyter_flows.engine import cache
 from jupyter_flows.engine.backend import Backend, FunctionBackend
 from jupyter_flows.engine.clock import Clock, SystemClock
 from jupyter_flows.engine.map_reports import MapReports
 from jupyter_flows.engine.namespace import NamespaceBackend
-from jupyter_flows.engine.plan import Instruction, Plan, Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.plan import Instruction, LookUp, Plan, Propose, Settle, StartTask, WakeAt
 from jupyter_flows.engine.reporter import NullReporter, Reporter, SafeReporter
 from jupyter_flows.engine.run_log import flow_logger, heard
 from jupyter_flows.engine.stdout import routed
@@ -137,7 +139,7 @@ class FlowRunner:
         graph.validate()
         self._check_executor()
         given = self._given(task_states or {})
-        plan = Plan(graph, task_states=given)
+        plan = Plan(graph, task_states=given, has_look_up=cache.needs_look_up)
         logger = flow_logger(graph.name)
         base = self._context(values, context or {}, logger)
         interrupted = False
@@ -250,6 +252,9 @@ class FlowRunner:
             "flow_name": self._graph.name,
             "flow_id": self._graph.name,
             "flow_run_id": run_id,
+            "flow_result": self._graph.result,
+            "checkpointing": os.environ.get("JUPYTER_FLOWS_CHECKPOINTING", "").lower()
+            in {"1", "true", "yes"},
             "flow_run_name": f"{self._graph.name}-{run_id[:8]}",
             "date": now,
             "scheduled_start_time": now,
@@ -322,13 +327,31 @@ class _Run:
                 place = instruction.place
                 heapq.heappush(self._ready, (self.plan.rank(place), instruction.attempt, instruction.resume))
             elif type(instruction) is Settle:
+                if type(instruction.state) is states.Cached:
+                    place = instruction.place
+                    cache.remember(self.plan.tasks[place], instruction.state, self._context_at(place))
                 self._tell(instruction.place, instruction.state)
             elif type(instruction) is WakeAt:
                 heapq.heappush(self._due, (instruction.at, instruction.place))
+            elif type(instruction) is LookUp:
+                place = instruction.place
+                found = cache.look_up(self.plan.tasks[place], self._inputs(place), self._context_at(place))
+                todo.extend(self.plan.looked_up(place, found))
             elif type(instruction) is Propose:
                 place = instruction.place
                 state = self._handled(place, instruction.old, instruction.state)
                 todo.extend(self.plan.entered(place, state, now=self._clock.now()))
+
+    def _inputs(self, place: int) -> dict[str, Any]:
+        """Return the arguments of the task at *place*, constants among them."""
+        inputs = self.plan.inputs(place)
+        constants = self._constants.get(self.plan.tasks[place])
+        if constants:
+            inputs.update(constants)
+        return inputs
+
+    def _context_at(self, place: int) -> dict[str, Any]:
+        return self._context(place, self.plan.tasks[place])
 
     def _tell(self, place: int, state: State) -> None:
         if self._reporter is None:
@@ -377,10 +400,7 @@ class _Run:
         self.plan.started(place, running)
         self._tell(place, running)
         task = self.plan.tasks[place]
-        inputs = self.plan.inputs(place)
-        constants = self._constants.get(task)
-        if constants:
-            inputs.update(constants)
+        inputs = self._inputs(place)
         context = self._context(place, task)
         context["task_run_count"] = number
         if place in self.plan.loops:

@@ -17,6 +17,7 @@ from jupyter_flows.core import state as states
 from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
+from jupyter_flows.engine import cache
 from jupyter_flows.engine.backend import Backend, FunctionBackend
 from jupyter_flows.engine.limits import TaskTimedOut, can_alarm
 from jupyter_flows.engine.stdout import printing_to
@@ -54,6 +55,8 @@ def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], b
         state = _apart(task, inputs, context, backend)
         if state is not None:
             return state
+    if task.task_run_name is not None:
+        context = {**context, "task_run_name": cache.run_name(task, inputs, context)}
     token = contexts.enter(context)
     try:
         timeout = task.timeout
@@ -83,9 +86,12 @@ def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], b
             raise
         # SystemExit of a task is a failure of that task.
         return states.Failed(where(error, task), error)
+    else:
+        if cache.keeps(task, context):
+            return cache.keep(task, inputs, context, value)
+        return states.Success("Task run succeeded.", value)
     finally:
         contexts.leave(token)
-    return states.Success("Task run succeeded.", value)
 
 
 def _apart(

@@ -122,6 +122,7 @@ def context_of(claim: Claim) -> dict[str, Any]:
         "flow_id": claim.run.flow_id,
         "flow_name": claim.spec.name,
         "flow_run_id": claim.run.id,
+        "checkpointing": True,
         "flow_run_name": claim.run.name,
         "flow_run_version": claim.run.version,
         "project_name": claim.run.project,

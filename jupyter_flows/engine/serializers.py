@@ -1,0 +1,196 @@
+"""How results become bytes, and bytes results again; names are Prefect 1's."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from jupyter_flows.errors import InvalidTask
+
+__all__ = [
+    "CompressedSerializer",
+    "DateTimeSerializer",
+    "JSONSerializer",
+    "PandasSerializer",
+    "PickleSerializer",
+    "Serializer",
+]
+
+
+class Serializer:
+    """Turns values into bytes and back; equal to any other of its kind and options."""
+
+    def serialize(self, value: Any) -> bytes:
+        """Return the value as bytes."""
+        raise NotImplementedError
+
+    def deserialize(self, value: bytes) -> Any:
+        """Return the value that the bytes are."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+class PickleSerializer(Serializer):
+    """By cloudpickle, which takes almost everything. Reading a pickle executes it.
+
+    Examples
+    --------
+    >>> PickleSerializer().deserialize(PickleSerializer().serialize({1, 2}))
+    {1, 2}
+    """
+
+    def serialize(self, value: Any) -> bytes:
+        """Pickle."""
+        import cloudpickle
+
+        data: bytes = cloudpickle.dumps(value)
+        return data
+
+    def deserialize(self, value: bytes) -> Any:
+        """Unpickle."""
+        import cloudpickle
+
+        return cloudpickle.loads(value)
+
+
+class JSONSerializer(Serializer):
+    """As JSON: for what other programs read.
+
+    Examples
+    --------
+    >>> JSONSerializer().serialize({"rows": 2})
+    b'{"rows": 2}'
+    """
+
+    def serialize(self, value: Any) -> bytes:
+        """Write JSON."""
+        return json.dumps(value).encode()
+
+    def deserialize(self, value: bytes) -> Any:
+        """Read JSON."""
+        return json.loads(value)
+
+
+class DateTimeSerializer(Serializer):
+    """A time, as ISO 8601 text.
+
+    Examples
+    --------
+    >>> DateTimeSerializer().deserialize(b"2030-01-31T06:00:00+00:00").year
+    2030
+    """
+
+    def serialize(self, value: datetime) -> bytes:
+        """Write the time."""
+        return value.isoformat().encode()
+
+    def deserialize(self, value: bytes) -> datetime:
+        """Read the time."""
+        return datetime.fromisoformat(value.decode())
+
+
+class PandasSerializer(Serializer):
+    """A data frame, in a format that pandas writes and reads: ``csv``, ``json``, ``parquet``, ...
+
+    Parameters
+    ----------
+    file_type : str
+        As in ``DataFrame.to_<file_type>`` and ``pandas.read_<file_type>``.
+    deserialize_kwargs, serialize_kwargs : dict, optional
+        Options of those.
+
+    Raises
+    ------
+    InvalidTask : pandas knows no such format.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> rows = pandas.DataFrame({"a": [1, 2]})
+    >>> kept = PandasSerializer("csv", serialize_kwargs={"index": False})
+    >>> kept.deserialize(kept.serialize(rows))["a"].tolist()
+    [1, 2]
+    """
+
+    def __init__(
+        self,
+        file_type: str,
+        deserialize_kwargs: dict[str, Any] | None = None,
+        serialize_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        import pandas as pd
+
+        if not hasattr(pd, f"read_{file_type}") or not hasattr(pd.DataFrame, f"to_{file_type}"):
+            msg = (
+                f"PandasSerializer: pandas does not write and read {file_type!r}; use csv, json, parquet, ..."
+            )
+            raise InvalidTask(msg)
+        self.file_type = file_type
+        self.deserialize_kwargs = deserialize_kwargs or {}
+        self.serialize_kwargs = serialize_kwargs or {}
+
+    def serialize(self, value: Any) -> bytes:
+        """Write the frame."""
+        write: Callable[..., Any] = getattr(value, f"to_{self.file_type}")
+        if self.file_type in {"csv", "json", "html", "xml"}:
+            # These write text.
+            return str(write(**self.serialize_kwargs)).encode()
+        buffer = io.BytesIO()
+        write(buffer, **self.serialize_kwargs)
+        return buffer.getvalue()
+
+    def deserialize(self, value: bytes) -> Any:
+        """Read the frame."""
+        import pandas as pd
+
+        return getattr(pd, f"read_{self.file_type}")(io.BytesIO(value), **self.deserialize_kwargs)
+
+
+class CompressedSerializer(Serializer):
+    """Compresses what another serializer makes.
+
+    Parameters
+    ----------
+    serializer : Serializer
+    compression : {"bz2", "gzip", "lzma", "zlib"}
+
+    Raises
+    ------
+    InvalidTask : another compression.
+
+    Examples
+    --------
+    >>> packed = CompressedSerializer(JSONSerializer(), "gzip")
+    >>> packed.deserialize(packed.serialize([1, 2]))
+    [1, 2]
+    """
+
+    COMPRESSIONS: ClassVar[dict[str, Any]] = {"bz2": bz2, "gzip": gzip, "lzma": lzma, "zlib": zlib}
+
+    def __init__(self, serializer: Serializer, compression: str) -> None:
+        if compression not in self.COMPRESSIONS:
+            msg = f"CompressedSerializer: compression is {compression!r}; use {', '.join(self.COMPRESSIONS)}"
+            raise InvalidTask(msg)
+        self.serializer = serializer
+        self.compression = compression
+
+    def serialize(self, value: Any) -> bytes:
+        """Serialize and compress."""
+        data: bytes = self.COMPRESSIONS[self.compression].compress(self.serializer.serialize(value))
+        return data
+
+    def deserialize(self, value: bytes) -> Any:
+        """Decompress and deserialize."""
+        return self.serializer.deserialize(self.COMPRESSIONS[self.compression].decompress(value))
