@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -53,6 +53,16 @@ class Edge(msgspec.Struct, frozen=True, eq=False):
         if self.upstream_task is self.downstream_task:
             msg = f"task {self.upstream_task.name!r} cannot be upstream of itself"
             raise InvalidFlow(msg)
+
+    def __reduce__(self) -> tuple[type[Edge], tuple[Any, ...]]:
+        # Most edges are two tasks and a key, and a pickled flow is full of them.
+        values = tuple(getattr(self, name) for name in self.__struct_fields__)
+        needed = len(values)
+        for default in reversed(self.__struct_defaults__):
+            if values[needed - 1] != default:
+                break
+            needed -= 1
+        return type(self), values[:needed]
 
     def __repr__(self) -> str:
         key = f" as {self.key}" if self.key else ""
