@@ -88,11 +88,18 @@ class Flow(FlowGraph):
             msg = f"flow {self.name!r} has no schedule to run on; give it one, or leave run_on_schedule out"
             raise InvalidFlow(msg)
         state: State | None = None
-        at = self.schedule.after(clock.now())
-        while at is not None:
+        events = self.schedule.events_after(clock.now())
+        while events:
+            at = events[0].start_time
             clock.wait((at - clock.now()).total_seconds())
-            state = runner.run(values, context={**(context or {}), "scheduled_start_time": at}, reraise=True)
-            at = self.schedule.after(max(at, clock.now()))
+            for event in events:
+                # What is given to the run wins over the clock's (in Prefect 1 the clock won).
+                state = runner.run(
+                    {**event.parameter_defaults, **values},
+                    context={**(context or {}), "scheduled_start_time": at},
+                    reraise=True,
+                )
+            events = self.schedule.events_after(max(at, clock.now()))
         if state is None:
             msg = f"the schedule of flow {self.name!r} has no time left"
             raise InvalidFlow(msg)

@@ -38,7 +38,8 @@ from jupyter_flows.registering.modules import imported_modules, local_modules
 from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.run_configs import RunConfig, UniversalRun
-from jupyter_flows.schedules import Schedule, in_words, parse_schedule
+from jupyter_flows.schedules import in_words, parse_schedule
+from jupyter_flows.schedules.base import Schedule
 from jupyter_flows.schema.base import check, to_json
 from jupyter_flows.schema.flows import RegisterFlow, RegisterResult
 from jupyter_flows.schema.refs import StorageRef
@@ -181,7 +182,7 @@ def register(
                 flow,
                 storage=ref,
                 run_config=config.to_ref(),
-                schedules=() if when is None else (when.to_ref(),),
+                schedules=() if when is None else when.to_refs(),
                 labels=asked,
                 project=project or flow.project or load_settings().project,
                 fingerprint=_fingerprint(flow, source),

@@ -7,17 +7,20 @@ Examples
 10
 """
 
-from jupyter_flows.schedules.base import Schedule
-from jupyter_flows.schedules.cron import CronSchedule
+from jupyter_flows.schedules import adjustments, clocks, filters
 from jupyter_flows.schedules.dates import DatesSchedule
-from jupyter_flows.schedules.interval import IntervalSchedule
 from jupyter_flows.schedules.parse import in_words, parse_schedule, schedule_from_ref
+from jupyter_flows.schedules.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 
 __all__ = [
     "CronSchedule",
     "DatesSchedule",
     "IntervalSchedule",
+    "RRuleSchedule",
     "Schedule",
+    "adjustments",
+    "clocks",
+    "filters",
     "in_words",
     "parse_schedule",
     "schedule_from_ref",

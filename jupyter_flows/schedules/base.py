@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from itertools import islice
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
@@ -15,6 +15,23 @@ from jupyter_flows.schema.refs import ScheduleRef
 
 HORIZON = timedelta(days=10 * 366)
 """A schedule without a firing for so long never fires."""
+
+
+class ClockEvent(msgspec.Struct, frozen=True):
+    """A time at which a run is due, with what its clock changes for that run.
+
+    Parameters
+    ----------
+    start_time : aware datetime, UTC
+    parameter_defaults : mapping
+        Values of parameters; those that are given to a run itself win.
+    labels : tuple of str, optional
+        Instead of the flow's.
+    """
+
+    start_time: datetime
+    parameter_defaults: dict[str, Any] = {}
+    labels: tuple[str, ...] | None = None
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -33,12 +50,47 @@ class Schedule(msgspec.Struct, frozen=True):
         """Return the record that the server keeps."""
         raise NotImplementedError
 
+    def to_refs(self) -> tuple[ScheduleRef, ...]:
+        """Return the records that the server keeps: one for each clock."""
+        return (self.to_ref(),)
+
     def in_words(self) -> str:
         """Return the schedule as a person would say it."""
         raise NotImplementedError
 
-    def next(self, count: int, *, after: datetime) -> tuple[datetime, ...]:
-        """Return up to *count* firings strictly later than *after*.
+    @property
+    def zone_name(self) -> str:
+        """The time zone whose clock it follows."""
+        return str(getattr(self, "time_zone", "UTC"))
+
+    def events_after(self, time: datetime) -> tuple[ClockEvent, ...]:
+        """Return what is due at the first firing strictly later than *time*; nothing if there is none."""
+        firing = self.after(time)
+        return () if firing is None else (ClockEvent(firing),)
+
+    def next_events(self, count: int, *, after: datetime | None = None) -> tuple[ClockEvent, ...]:
+        """Return up to *count* events strictly later than *after*; default: than now."""
+        time = datetime.now(UTC) if after is None else utc(after)
+        found: list[ClockEvent] = []
+        while len(found) < count:
+            events = self.events_after(time)
+            if not events:
+                break
+            found.extend(events)
+            time = events[0].start_time
+        return tuple(found[:count])
+
+    def next(
+        self, count: int, after: datetime | None = None, *, return_events: bool = False
+    ) -> tuple[Any, ...]:
+        """Return up to *count* firings strictly later than *after*; default: than now.
+
+        Parameters
+        ----------
+        count : int
+        after : aware datetime, optional
+        return_events : bool
+            Whether :class:`ClockEvent` are returned, with parameters and labels, in place of times.
 
         Examples
         --------
@@ -47,7 +99,8 @@ class Schedule(msgspec.Struct, frozen=True):
         >>> [f"{t:%H:%M}" for t in IntervalSchedule(timedelta(minutes=20)).next(2, after=start)]
         ['00:20', '00:40']
         """
-        return tuple(islice(self.firings(after=after), count))
+        events = self.next_events(count, after=after)
+        return events if return_events else tuple(event.start_time for event in events)
 
     def firings(self, *, after: datetime) -> Iterator[datetime]:
         """Yield firings strictly later than *after*, in order."""

@@ -8,9 +8,11 @@ from difflib import get_close_matches
 
 from jupyter_flows.errors import InvalidDuration, InvalidSchedule
 from jupyter_flows.schedules.base import Schedule, zone
+from jupyter_flows.schedules.compound import limited
 from jupyter_flows.schedules.cron import ALIASES, CronSchedule
 from jupyter_flows.schedules.dates import DatesSchedule
 from jupyter_flows.schedules.interval import IntervalSchedule
+from jupyter_flows.schedules.rrule import RRuleRule
 from jupyter_flows.schema.duration import parse_duration
 from jupyter_flows.schema.refs import ScheduleRef
 
@@ -83,14 +85,15 @@ def schedule_from_ref(ref: ScheduleRef) -> Schedule:
     InvalidSchedule : an unknown kind, or options that its kind does not take.
     """
     options: dict[str, object] = dict(ref.options)
-    match ref.kind:
-        case "cron":
-            return CronSchedule.from_options(options)
-        case "interval":
-            return IntervalSchedule.from_options(options)
-        case "dates":
-            return DatesSchedule.from_options(options)
-    raise InvalidSchedule(f"schedule kind {ref.kind!r} is not known; known are cron, dates, interval")
+    kinds = {
+        "cron": CronSchedule.from_options,
+        "dates": DatesSchedule.from_options,
+        "interval": IntervalSchedule.from_options,
+        "rrule": RRuleRule.from_options,
+    }
+    if ref.kind not in kinds:
+        raise InvalidSchedule(f"schedule kind {ref.kind!r} is not known; known are {', '.join(kinds)}")
+    return limited(kinds[ref.kind](options), options)
 
 
 def in_words(schedule: Schedule) -> str:

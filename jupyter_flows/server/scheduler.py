@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 
 from jupyter_flows.core import transitions
 from jupyter_flows.errors import FlowsError, InvalidSchedule
-from jupyter_flows.schedules import Schedule, schedule_from_ref
+from jupyter_flows.schedules import schedule_from_ref
+from jupyter_flows.schedules.base import Schedule
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.events import FlowChanged
 from jupyter_flows.schema.refs import ScheduleRef

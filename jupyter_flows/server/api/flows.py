@@ -7,7 +7,8 @@ from datetime import datetime
 from jupyter_flows.core.labels import validate_labels
 from jupyter_flows.core.why import match_agents, why_waiting
 from jupyter_flows.errors import InvalidRequest, InvalidSchedule, Refused
-from jupyter_flows.schedules import Schedule, schedule_from_ref
+from jupyter_flows.schedules import schedule_from_ref
+from jupyter_flows.schedules.base import Schedule
 from jupyter_flows.schema.base import PARAMETERS_LIMIT_BYTES, canonical_digest, to_json
 from jupyter_flows.schema.events import FlowChanged
 from jupyter_flows.schema.flows import (

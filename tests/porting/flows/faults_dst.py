@@ -47,3 +47,23 @@ def look(states):
         name: [at.astimezone(UTC).strftime("%m-%d %H:%M") for at in schedule.next(5, after=after)]
         for name, (schedule, after) in SCHEDULES.items()
     }
+
+
+EVERY_HOUR = "When the clock is put back, an hour comes twice, and every hour means both of them."
+FIRST = "A time that comes twice runs at the first, as Prefect 1's page says."
+
+
+def _later(name, places, start):
+    """From *start* on each firing is Prefect 1's one hour later: it left one out."""
+    return {
+        f"look/{name}/{place}": (f"11-03 {start + 1 + n:02}:00", f"11-03 {start + n:02}:00", EVERY_HOUR)
+        for n, place in enumerate(places)
+    }
+
+
+DIFFERS = {
+    "look/cron, 01:30, which is twice/0": ("11-03 06:30", "11-03 05:30", FIRST),
+    **_later("cron, every hour", range(1, 5), 5),
+    **_later("every hour, anchor a day before", range(2, 5), 6),
+    **_later("every hour, anchor long before", range(1, 5), 5),
+}
