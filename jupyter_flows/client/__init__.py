@@ -2,5 +2,6 @@
 
 from jupyter_flows.client.api import FlowsApi
 from jupyter_flows.client.discovery import connect
+from jupyter_flows.client.secrets import Secret
 
-__all__ = ["FlowsApi", "connect"]
+__all__ = ["FlowsApi", "Secret", "connect"]

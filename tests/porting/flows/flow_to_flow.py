@@ -1,7 +1,7 @@
 """A flow that starts other flows: which tasks and edges it has. (To run it takes a server.)"""
 
 from prefect import Flow, Parameter, task
-from prefect.tasks.prefect import create_flow_run, get_task_run_result, wait_for_flow_run
+from prefect.tasks.prefect import create_flow_run, wait_for_flow_run
 
 
 @task
@@ -13,7 +13,7 @@ with Flow("parent") as flow:
     parameters = choose(Parameter("day", default="monday"))
     child = create_flow_run(flow_name="child", project_name="examples", parameters=parameters)
     done = wait_for_flow_run(child, raise_final_state=True)
-    rows = get_task_run_result(child, task_slug="extract-1", upstream_tasks=[done])
+    later = create_flow_run(flow_name="report", upstream_tasks=[done])
 
 RUNS = []
 
