@@ -151,6 +151,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             "text/html": self._html(),
             "application/vnd.jupyter-flows.receipt+json": {
                 "text": self.text,
+                "rows": [list(row) for row in self.rows()],
                 "flow": self.flow_name,
                 "version": self.version,
                 "created": self.created,
