@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from jupyter_flows.cli import present
 from jupyter_flows.cli.flows import json_option
 from jupyter_flows.client import connect
 from jupyter_flows.core.parameter import read_values
-from jupyter_flows.errors import InvalidParameters, NotFound
-from jupyter_flows.schema.events import LogsWritten, RunChanged, TaskRunChanged
+from jupyter_flows.errors import InvalidParameters, NotFound, ServerNotRunning
+from jupyter_flows.schema.events import Event, LogsWritten, RunChanged, TaskRunChanged
 from jupyter_flows.schema.logs import LogRecord
 from jupyter_flows.schema.runs import CancelRun, CreateRun, RetryRun, RunRecord, TaskRunRecord
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jupyter_flows.client.api import FlowsApi
+
+PATIENCE_S = 120.0
+"""How long a command that looks on waits for a server that went away."""
 
 
 @click.command()
@@ -134,10 +138,11 @@ def logs(run: str, follow: bool, as_json: bool) -> None:
 
     fetch()
     if follow and record.state.type not in present.FINAL:
-        for event in api.events(run=record.id):
-            if isinstance(event.body, LogsWritten):
+        for event in patient_events(api, record.id):
+            body = event.body if event is not None else None
+            if event is None or isinstance(body, LogsWritten):
                 fetch()
-            if isinstance(event.body, RunChanged) and event.body.run.state.type in present.FINAL:
+            if isinstance(body, RunChanged) and body.run.state.type in present.FINAL:
                 break
             if api.get_run(record.id).state.type in present.FINAL:
                 break
@@ -201,6 +206,33 @@ def run(
     return 0 if not watch or record.state.type in present.GOOD else 1
 
 
+def patient_events(api: FlowsApi, run: str, *, after: int | None = None) -> Iterator[Event | None]:
+    """Yield a run's events, past a server that goes away and comes back; None: it has just come back.
+
+    Raises
+    ------
+    ServerNotRunning : it stayed away for longer than people look on.
+    """
+    away_since: float | None = None
+    while True:
+        try:
+            if away_since is not None:
+                api.get_run(run)
+                away_since = None
+                click.echo("  the server is back", err=True)
+                yield None
+            for event in api.events(run=run, after=after):
+                after = event.id
+                yield event
+        except ServerNotRunning:
+            if away_since is not None and time.monotonic() - away_since > PATIENCE_S:
+                raise
+        if away_since is None:
+            away_since = time.monotonic()
+            click.echo("  the server does not answer; a run that has begun goes on without it", err=True)
+        time.sleep(0.5)
+
+
 def watch_run(api: FlowsApi, record: RunRecord, *, quiet: bool = False) -> RunRecord:
     """Print the states of a run as they come, until it ends; return it as it ended."""
     out = present.console()
@@ -210,8 +242,10 @@ def watch_run(api: FlowsApi, record: RunRecord, *, quiet: bool = False) -> RunRe
         out.print(present.plain(f"{record.flow_name} v{record.version}  {record.name}", "bold"))
         for reason in record.why:
             out.print(present.plain(f"  waits: {reason}", "yellow"))
-    for event in api.events(run=record.id, after=0):
-        body = event.body
+    for event in patient_events(api, record.id, after=0):
+        body = event.body if event is not None else None
+        if event is None or body is None:
+            continue
         if isinstance(body, TaskRunChanged) and not quiet and body.task_run.slug not in hidden:
             task = body.task_run
             if task.state.type in present.FINAL | {"Retrying"}:
