@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from .conftest import environment, write_notebook
@@ -22,9 +23,9 @@ class Processes:
         self.home = home
         self.all: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, module: str = "jupyter_flows") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "jupyter_flows", *arguments],
+            [sys.executable, "-u", "-m", module, *arguments],
             env=environment(self.home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.all.append(process)
@@ -73,3 +74,52 @@ def test_a_run_and_who_watches_it_outlive_the_server(tmp_path):
             process.terminate()
         for process in processes.all:
             process.communicate(timeout=30)
+
+
+def test_closing_jupyterlab_kills_no_headless_run(tmp_path):
+    """The server part ends with JupyterLab; the agent's run ends by itself, and is told to the next one."""
+    book = write_notebook(
+        tmp_path / "book.ipynb",
+        "%%task wait\nfrom pathlib import Path\nimport time\n"
+        "Path('begun').touch()\nwhile not Path('go').exists():\n    time.sleep(0.05)\nPath('ended').touch()",
+    )
+    processes = Processes(tmp_path / "home")
+
+    def open_lab() -> subprocess.Popen[str]:
+        lab = processes.start(
+            "--no-browser", "--allow-root", f"--port={free_port()}", f"--ServerApp.root_dir={tmp_path}",
+            "--IdentityProvider.token=secret", module="jupyterlab",
+        )  # fmt: skip
+        read_until(lab, "token=")
+        return lab
+
+    try:
+        lab = open_lab()
+        agent = processes.start("agent", "start")
+        read_until(agent, "waits for runs")
+        registered = processes.start("register", str(book))
+        assert 0 == registered.wait(60), registered.communicate()
+        assert 0 == processes.start("run", "book", "--name", "held").wait(60)
+        wait_for(tmp_path / "begun")
+        lab.terminate()
+        assert 0 == lab.wait(30)
+        (tmp_path / "go").touch()
+        wait_for(tmp_path / "ended")
+        open_lab()
+        following = processes.start("logs", "held", "-f")
+        assert 0 == following.wait(60)
+        shown = processes.start("runs", "held")
+        assert "Success" in shown.communicate(timeout=30)[0]
+    finally:
+        for process in processes.all:
+            process.terminate()
+        for process in processes.all:
+            process.communicate(timeout=60)
+
+
+def wait_for(path: Path) -> None:
+    """Return when a file is there; the test's own time limit is the run's."""
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} did not come"
+        time.sleep(0.05)
