@@ -138,13 +138,13 @@ def logs(run: str, follow: bool, as_json: bool) -> None:
 
     fetch()
     if follow and record.state.type not in present.FINAL:
-        for event in patient_events(api, record.id):
+        # From the run's first event: what happens until the stream is open would be missed otherwise.
+        for event in patient_events(api, record.id, after=0):
             body = event.body if event is not None else None
-            if event is None or isinstance(body, LogsWritten):
+            if event is None or (isinstance(body, LogsWritten) and any(line.id > last for line in body.logs)):
                 fetch()
-            if isinstance(body, RunChanged) and body.run.state.type in present.FINAL:
-                break
-            if api.get_run(record.id).state.type in present.FINAL:
+            is_end = isinstance(body, RunChanged) and body.run.state.type in present.FINAL
+            if (event is None or is_end) and api.get_run(record.id).state.type in present.FINAL:
                 break
         fetch()
     if as_json:
@@ -206,7 +206,7 @@ def run(
     return 0 if not watch or record.state.type in present.GOOD else 1
 
 
-def patient_events(api: FlowsApi, run: str, *, after: int | None = None) -> Iterator[Event | None]:
+def patient_events(api: FlowsApi, run: str, *, after: int) -> Iterator[Event | None]:
     """Yield a run's events, past a server that goes away and comes back; None: it has just come back.
 
     Raises
