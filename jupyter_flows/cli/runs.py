@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -105,14 +106,15 @@ def print_run(
         rows.add_row(
             present.plain(name),
             present.state(task.state.type),
-            str(task.attempt),
+            str(task.attempt) if task.started_at is not None else "-",
             present.between(task.started_at, task.ended_at),
             present.plain(message),
         )
     if shown:
         out.print(rows)
     if record.result is not None:
-        out.print(present.plain(f"result: {record.result.location}"))
+        what = "traceback" if record.result.location.endswith(".txt") else "result"
+        out.print(present.plain(f"{what}: {record.result.location}"))
 
 
 @click.command()
@@ -138,14 +140,17 @@ def logs(run: str, follow: bool, as_json: bool) -> None:
 
     fetch()
     if follow and record.state.type not in present.FINAL:
-        # From the run's first event: what happens until the stream is open would be missed otherwise.
-        for event in patient_events(api, record.id, after=0):
-            body = event.body if event is not None else None
-            if event is None or (isinstance(body, LogsWritten) and any(line.id > last for line in body.logs)):
-                fetch()
-            is_end = isinstance(body, RunChanged) and body.run.state.type in present.FINAL
-            if (event is None or is_end) and api.get_run(record.id).state.type in present.FINAL:
-                break
+        with _leaving(record):
+            # From the run's first event: what happens until the stream is open would be missed otherwise.
+            for event in patient_events(api, record.id, after=0):
+                body = event.body if event is not None else None
+                if event is None or (
+                    isinstance(body, LogsWritten) and any(line.id > last for line in body.logs)
+                ):
+                    fetch()
+                is_end = isinstance(body, RunChanged) and body.run.state.type in present.FINAL
+                if (event is None or is_end) and api.get_run(record.id).state.type in present.FINAL:
+                    break
         fetch()
     if as_json:
         present.print_json(gathered)
@@ -157,6 +162,16 @@ def _print_log(line: LogRecord) -> None:
     where = f" {line.task}:" if line.task else ""
     text = present.safe(line.message)
     click.echo(f"{line.at.astimezone():%H:%M:%S.%f}"[:-3] + f" {line.level:<8}{where} {text}")
+
+
+@contextmanager
+def _leaving(record: RunRecord) -> Iterator[None]:
+    """Say to somebody who stops looking on that the run does not stop."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\n{record.name} goes on; `jupyter flows cancel {record.name}` stops it", err=True)
+        raise SystemExit(130) from None
 
 
 @click.command()
@@ -183,11 +198,11 @@ def run(
     """Run a flow now: an agent that offers its labels takes it."""
     api = connect()
     spec = api.get_flow(flow, version=version).version.spec
-    text_names = {item.name for item in spec.parameters if isinstance(item.default, str)}
+    defaults = {item.name: item.default for item in spec.parameters}
     record = api.create_run(
         flow,
         CreateRun(
-            parameters=read_values(params, text_names=text_names),
+            parameters=read_values(params, defaults=defaults),
             labels=labels or None,
             name=name,
             version=version,
@@ -195,7 +210,8 @@ def run(
         ),
     )
     if watch:
-        record = watch_run(api, record, quiet=as_json)
+        with _leaving(record):
+            record = watch_run(api, record, quiet=as_json)
     if as_json:
         present.print_json(record)
     elif not watch:

@@ -62,7 +62,7 @@ def parse_flow_line(line: str) -> FlowLine:
             plain.append(word)
             continue
         if option not in _MANY and option not in _ONE:
-            near = get_close_matches(option, [*_ONE, *_MANY], n=1)
+            near = get_close_matches(option, [*_ONE, *_MANY], n=1, cutoff=0.7)
             hint = (
                 f"did you mean {near[0]}?"
                 if near
@@ -84,6 +84,14 @@ def parse_flow_line(line: str) -> FlowLine:
         else:
             one[_ONE[option]] = value
     verb = plain.pop(0) if plain and plain[0] in VERBS else None
+    if verb is None and len(plain) == 1 and not words[1:]:
+        near = get_close_matches(plain[0], VERBS, n=1, cutoff=0.75)
+        if near:
+            msg = (
+                f"%flow: {plain[0]!r} is no action; did you mean %flow {near[0]}? "
+                f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
+            )
+            raise InvalidOption(msg)
     name = None if verb else (" ".join(plain) or None)
     return FlowLine(
         verb=verb,
@@ -123,6 +131,23 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     project=line.project or found.project,
                 )
     return found
+
+
+def declares(source: str) -> bool:
+    """Whether a cell says what the flow is: its name, schedule, labels; not only what to do with it.
+
+    Examples
+    --------
+    >>> declares("%flow etl --schedule hourly"), declares("%flow"), declares("%flow register --label gpu")
+    (True, False, False)
+    """
+    lines = []
+    for text in _flow_lines(source):
+        try:
+            lines.append(parse_flow_line(text))
+        except InvalidOption:
+            continue  # it said so when it ran
+    return any(line.verb is None and line != FlowLine() for line in lines)
 
 
 def _flow_lines(source: str) -> Iterator[str]:
