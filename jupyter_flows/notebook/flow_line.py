@@ -8,6 +8,7 @@ import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from os.path import commonprefix
 
 import msgspec
 
@@ -85,10 +86,10 @@ def parse_flow_line(line: str) -> FlowLine:
             one[_ONE[option]] = value
     verb = plain.pop(0) if plain and plain[0] in VERBS else None
     if verb is None and len(plain) == 1 and not words[1:]:
-        near = get_close_matches(plain[0], VERBS, n=1, cutoff=0.75)
-        if near:
+        near = next((verb for verb in VERBS if _is_slip(plain[0], verb)), None)
+        if near is not None:
             msg = (
-                f"%flow: {plain[0]!r} is no action; did you mean %flow {near[0]}? "
+                f"%flow: {plain[0]!r} is no action; did you mean %flow {near}? "
                 f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
             )
             raise InvalidOption(msg)
@@ -100,6 +101,26 @@ def parse_flow_line(line: str) -> FlowLine:
         labels=tuple(many["labels"]),
         params=tuple(many["params"]),
         **one,
+    )
+
+
+def _is_slip(typed: str, meant: str) -> bool:
+    """Whether one slip of the fingers makes *typed* of *meant*: a letter lost, added, wrong, or two exchanged.
+
+    Examples
+    --------
+    >>> _is_slip("regsiter", "register"), _is_slip("long", "logs"), _is_slip("registry", "register")
+    (True, False, False)
+    """
+    if len(meant) < 5 or typed == meant:
+        return False
+    same = len(commonprefix([typed, meant]))
+    rest, wanted = typed[same:], meant[same:]
+    return (
+        rest[1:] == wanted[1:]
+        or rest[1:] == wanted
+        or rest == wanted[1:]
+        or (rest[:2] == wanted[1::-1] and rest[2:] == wanted[2:])
     )
 
 

@@ -143,4 +143,5 @@ def test_a_mistyped_action_does_not_name_the_flow():
     with pytest.raises(InvalidOption, match="'regsiter' is no action; did you mean %flow register"):
         parse_flow_line("regsiter")
     assert "regsiter" == parse_flow_line("regsiter --project default").name
-    assert "weather" == parse_flow_line("weather").name
+    for name in ("weather", "long", "registry", "log", "runs-of-cats"):
+        assert name == parse_flow_line(name).name
