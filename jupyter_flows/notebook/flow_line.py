@@ -8,7 +8,7 @@ import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from os.path import commonprefix
+from itertools import takewhile
 
 import msgspec
 
@@ -86,10 +86,10 @@ def parse_flow_line(line: str) -> FlowLine:
             one[_ONE[option]] = value
     verb = plain.pop(0) if plain and plain[0] in VERBS else None
     if verb is None and len(plain) == 1 and not words[1:]:
-        near = next((verb for verb in VERBS if _is_slip(plain[0], verb)), None)
-        if near is not None:
+        slipped = next((verb for verb in VERBS if _is_slip(plain[0], verb)), None)
+        if slipped is not None:
             msg = (
-                f"%flow: {plain[0]!r} is no action; did you mean %flow {near}? "
+                f"%flow: {plain[0]!r} is no action; did you mean %flow {slipped}? "
                 f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
             )
             raise InvalidOption(msg)
@@ -105,7 +105,7 @@ def parse_flow_line(line: str) -> FlowLine:
 
 
 def _is_slip(typed: str, meant: str) -> bool:
-    """Whether one slip of the fingers makes *typed* of *meant*: a letter lost, added, wrong, or two exchanged.
+    """Whether one slip of the fingers makes *typed* of *meant*: a letter lost, added, wrong, or two swapped.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def _is_slip(typed: str, meant: str) -> bool:
     """
     if len(meant) < 5 or typed == meant:
         return False
-    same = len(commonprefix([typed, meant]))
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(typed, meant, strict=False)))
     rest, wanted = typed[same:], meant[same:]
     return (
         rest[1:] == wanted[1:]
