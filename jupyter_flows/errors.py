@@ -191,6 +191,18 @@ class RunNotStarted(EnvironmentFault):
     code = "run_not_started"
 
 
+class PackageMissing(EnvironmentFault, ImportError):
+    """A package that is needed for an option only is not installed."""
+
+    code = "package_missing"
+
+
+class ClusterUnavailable(EnvironmentFault, ConnectionError):
+    """A Dask cluster that cannot be started or reached."""
+
+    code = "cluster_unavailable"
+
+
 class EnvironmentDiffers(EnvironmentFault):
     """This environment cannot run what another one registered."""
 

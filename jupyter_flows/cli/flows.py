@@ -6,7 +6,7 @@ import click
 
 from jupyter_flows.cli import present
 from jupyter_flows.client import connect
-from jupyter_flows.schema.flows import Explanation, FlowDetail, FlowSummary
+from jupyter_flows.schema.flows import AgentMatch, Explanation, FlowDetail, FlowSummary
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -104,7 +104,8 @@ def _print_flow(detail: FlowDetail) -> None:
             )
     out.print(tasks)
     if hidden:
-        out.print(f"(and {len(hidden)} setup cells, which run first)", style="bright_black")
+        cells = "a setup cell, which runs" if len(hidden) == 1 else f"{len(hidden)} setup cells, which run"
+        out.print(f"(and {cells} first)", style="bright_black")
     if detail.runs:
         runs = present.table("last runs", "state", "started", "took>")
         for run in detail.runs:
@@ -129,6 +130,12 @@ def explain(flow: str, as_json: bool) -> None:
     _print_explanation(answer)
 
 
+def _takes(match: AgentMatch) -> str:
+    if not match.takes:
+        return match.reason
+    return f"takes it, but {match.reason}" if match.reason else "takes it"
+
+
 def _print_explanation(answer: Explanation) -> None:
     out = present.console()
     out.print(present.plain(answer.flow, "bold"))
@@ -136,18 +143,18 @@ def _print_explanation(answer: Explanation) -> None:
     rows.show_header = False
     rows.add_row("where is my code?", present.plain(answer.where_code))
     rows.add_row("what does the server have?", present.plain(answer.what_server_has))
-    who = [f"{match.agent}: {'takes it' if match.takes else match.reason}" for match in answer.who_runs]
+    who = [f"{match.agent}: {_takes(match)}" for match in answer.who_runs]
     rows.add_row(
         "who runs it?",
-        present.plain("\n".join(who) or "no agent has been seen; start one: jupyter flows agent start"),
+        present.plain_lines("\n".join(who) or "no agent has been seen; start one: jupyter flows agent start"),
     )
     rows.add_row("when?", present.plain(answer.schedule or "on demand"))
     for at in answer.next_runs:
         rows.add_row("", present.moment(at))
-    for run, reasons in answer.waiting.items():
-        rows.add_row(present.plain(f"why does {run} wait?"), present.plain("\n".join(reasons)))
     for sentence in answer.sentences:
         rows.add_row("", present.plain(sentence))
+    for run, reasons in answer.waiting.items():
+        rows.add_row(present.plain(f"why does {run} wait?"), present.plain_lines("\n".join(reasons)))
     out.print(rows)
 
 
@@ -188,9 +195,7 @@ def delete(flow: str, yes: bool) -> None:
     api = connect()
     detail = api.get_flow(flow)
     if not yes:
-        click.confirm(
-            f"Forget {_name(detail.summary)}, {len(detail.versions) or 1} versions, and its runs?", abort=True
-        )
+        click.confirm(f"Forget {_name(detail.summary)}, its versions and its runs?", abort=True)
     api.delete_flow(detail.summary.id)
     click.echo(
         f"{_name(detail.summary)} is forgotten; its code stays at {detail.version.spec.storage.location}."

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from jupyter_flows.cli.present import console, plain, print_json, table
+from jupyter_flows.cli.present import console, counted, plain, print_json, table
 from jupyter_flows.errors import FlowsError
 
 _MAX_NAMES = 6
@@ -60,6 +60,7 @@ def _save(place: str, text: str, *, number: int, count: int) -> int:
     except OSError as error:
         click.echo(f"Error: {target}: cannot be written: {error.strerror or error}", err=True)
         return 2
+    click.echo(f"wrote {target}", err=True)
     return 0
 
 
@@ -117,6 +118,11 @@ def _show(outlined: dict[str, Any]) -> None:
                 f"  cell {index} {warning}" if not warning.startswith("Cell ") else f"  {warning}", "yellow"
             )
         )
+    names = {cell["index"]: cell["name"] for cell in outlined["cells"]}
+    for edge in outlined["edges"]:
+        if edge["kind"] != "order":
+            ends = f"  {names[edge['from']]} → {names[edge['to']]}: "
+            out.print(plain(ends), plain(edge["reason"], "bright_black"), sep="")
     kinds = {edge["kind"] for edge in outlined["edges"]}
     notes = [
         text
@@ -124,7 +130,10 @@ def _show(outlined: dict[str, Any]) -> None:
         if kind in kinds
     ]
     edges = sum(edge["kind"] != "order" for edge in outlined["edges"])
-    summary = f"{len(outlined['cells'])} cells, {edges} edges" + (f"  ({', '.join(notes)})" if notes else "")
+    cells = len(outlined["cells"])
+    summary = f"{counted(cells, 'cell')}, {counted(edges, 'edge')}" + (
+        f"  ({', '.join(notes)})" if notes else ""
+    )
     out.print(plain(summary, "bright_black"))
     out.print()
 

@@ -44,6 +44,11 @@ FINAL = {"Success", "Cached", "Mapped", "Skipped", "Failed", "TimedOut", "Trigge
 GOOD = {"Success", "Cached", "Mapped", "Skipped"}
 
 
+def counted(number: int, what: str) -> str:
+    """Return ``1 edge``, ``2 edges``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def safe(text: str) -> str:
     """Return *text* with control and bidirectional characters shown escaped."""
     return "".join(

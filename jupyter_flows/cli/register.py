@@ -38,7 +38,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Register TARGET: PATH.ipynb, PATH.py, or dotted.module:flow. Prints the receipt."""
-    from jupyter_flows.registering import register, register_notebook, register_script
+    from jupyter_flows.registering import Source, register, register_notebook, register_script
 
     options: dict[str, Any] = {
         "project": project,
@@ -52,7 +52,8 @@ def command(
     elif target.endswith(".py") or Path(target).exists():
         receipt = register_script(target, name=name, **options)
     else:
-        receipt = register(_flow_of_module(target), **options)
+        flow, file = _flow_of_module(target)
+        receipt = register(flow, source=Source(path=file), **options)
     if as_json:
         import msgspec
 
@@ -61,8 +62,8 @@ def command(
     click.echo(receipt.text)
 
 
-def _flow_of_module(target: str) -> Any:
-    """Return the flow that ``dotted.module:name`` is."""
+def _flow_of_module(target: str) -> tuple[Any, Path | None]:
+    """Return the flow that ``dotted.module:name`` is, and the module's file."""
     from jupyter_flows.core.graph import FlowGraph
 
     module_name, colon, attribute = target.partition(":")
@@ -85,4 +86,5 @@ def _flow_of_module(target: str) -> Any:
         flows = [name for name, value in vars(module).items() if isinstance(value, FlowGraph)]
         msg = f"module {module_name} has no flow {attribute!r}; it has {', '.join(flows) or 'none'}"
         raise FlowNotFoundInFile(msg)
-    return flow
+    file = getattr(module, "__file__", None)
+    return flow, Path(file).absolute() if file else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,8 @@ from jupyter_flows.cli import present
 from jupyter_flows.cli.flows import json_option
 from jupyter_flows.client import connect
 from jupyter_flows.core.parameter import read_values
-from jupyter_flows.errors import InvalidParameters, NotFound
-from jupyter_flows.schema.events import LogsWritten, RunChanged, TaskRunChanged
+from jupyter_flows.errors import InvalidParameters, NotFound, ServerNotRunning
+from jupyter_flows.schema.events import Event, LogsWritten, RunChanged, TaskRunChanged
 from jupyter_flows.schema.logs import LogRecord
 from jupyter_flows.schema.runs import CancelRun, CreateRun, RetryRun, RunRecord, TaskRunRecord
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jupyter_flows.client.api import FlowsApi
+
+PATIENCE_S = 120.0
+"""How long a command that looks on waits for a server that went away."""
 
 
 @click.command()
@@ -101,14 +106,15 @@ def print_run(
         rows.add_row(
             present.plain(name),
             present.state(task.state.type),
-            str(task.attempt),
+            str(task.attempt) if task.started_at is not None else "-",
             present.between(task.started_at, task.ended_at),
             present.plain(message),
         )
     if shown:
         out.print(rows)
     if record.result is not None:
-        out.print(present.plain(f"result: {record.result.location}"))
+        what = "traceback" if record.result.location.endswith(".txt") else "result"
+        out.print(present.plain(f"{what}: {record.result.location}"))
 
 
 @click.command()
@@ -134,13 +140,17 @@ def logs(run: str, follow: bool, as_json: bool) -> None:
 
     fetch()
     if follow and record.state.type not in present.FINAL:
-        for event in api.events(run=record.id):
-            if isinstance(event.body, LogsWritten):
-                fetch()
-            if isinstance(event.body, RunChanged) and event.body.run.state.type in present.FINAL:
-                break
-            if api.get_run(record.id).state.type in present.FINAL:
-                break
+        with _leaving(record):
+            # From the run's first event: what happens until the stream is open would be missed otherwise.
+            for event in patient_events(api, record.id, after=0):
+                body = event.body if event is not None else None
+                if event is None or (
+                    isinstance(body, LogsWritten) and any(line.id > last for line in body.logs)
+                ):
+                    fetch()
+                is_end = isinstance(body, RunChanged) and body.run.state.type in present.FINAL
+                if (event is None or is_end) and api.get_run(record.id).state.type in present.FINAL:
+                    break
         fetch()
     if as_json:
         present.print_json(gathered)
@@ -152,6 +162,16 @@ def _print_log(line: LogRecord) -> None:
     where = f" {line.task}:" if line.task else ""
     text = present.safe(line.message)
     click.echo(f"{line.at.astimezone():%H:%M:%S.%f}"[:-3] + f" {line.level:<8}{where} {text}")
+
+
+@contextmanager
+def _leaving(record: RunRecord) -> Iterator[None]:
+    """Say to somebody who stops looking on that the run does not stop."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\n{record.name} goes on; `jupyter flows cancel {record.name}` stops it", err=True)
+        raise SystemExit(130) from None
 
 
 @click.command()
@@ -178,11 +198,11 @@ def run(
     """Run a flow now: an agent that offers its labels takes it."""
     api = connect()
     spec = api.get_flow(flow, version=version).version.spec
-    text_names = {item.name for item in spec.parameters if isinstance(item.default, str)}
+    defaults = {item.name: item.default for item in spec.parameters}
     record = api.create_run(
         flow,
         CreateRun(
-            parameters=read_values(params, text_names=text_names),
+            parameters=read_values(params, defaults=defaults),
             labels=labels or None,
             name=name,
             version=version,
@@ -190,7 +210,8 @@ def run(
         ),
     )
     if watch:
-        record = watch_run(api, record, quiet=as_json)
+        with _leaving(record):
+            record = watch_run(api, record, quiet=as_json)
     if as_json:
         present.print_json(record)
     elif not watch:
@@ -199,6 +220,33 @@ def run(
             click.echo(f"  waits: {reason}")
         click.echo(f"Follow it:  jupyter flows logs -f {record.name}")
     return 0 if not watch or record.state.type in present.GOOD else 1
+
+
+def patient_events(api: FlowsApi, run: str, *, after: int) -> Iterator[Event | None]:
+    """Yield a run's events, past a server that goes away and comes back; None: it has just come back.
+
+    Raises
+    ------
+    ServerNotRunning : it stayed away for longer than people look on.
+    """
+    away_since: float | None = None
+    while True:
+        try:
+            if away_since is not None:
+                api.get_run(run)
+                away_since = None
+                click.echo("  the server is back", err=True)
+                yield None
+            for event in api.events(run=run, after=after):
+                after = event.id
+                yield event
+        except ServerNotRunning:
+            if away_since is not None and time.monotonic() - away_since > PATIENCE_S:
+                raise
+        if away_since is None:
+            away_since = time.monotonic()
+            click.echo("  the server does not answer; a run that has begun goes on without it", err=True)
+        time.sleep(0.5)
 
 
 def watch_run(api: FlowsApi, record: RunRecord, *, quiet: bool = False) -> RunRecord:
@@ -210,8 +258,10 @@ def watch_run(api: FlowsApi, record: RunRecord, *, quiet: bool = False) -> RunRe
         out.print(present.plain(f"{record.flow_name} v{record.version}  {record.name}", "bold"))
         for reason in record.why:
             out.print(present.plain(f"  waits: {reason}", "yellow"))
-    for event in api.events(run=record.id, after=0):
-        body = event.body
+    for event in patient_events(api, record.id, after=0):
+        body = event.body if event is not None else None
+        if event is None or body is None:
+            continue
         if isinstance(body, TaskRunChanged) and not quiet and body.task_run.slug not in hidden:
             task = body.task_run
             if task.state.type in present.FINAL | {"Retrying"}:

@@ -227,4 +227,6 @@ def _cause(error: Exception) -> str:
     text = str(error)
     if "timed out" in text:
         return "timed out"
+    if "IncompleteRead" in text or "Connection broken" in text:
+        return "closed in the middle of an answer"
     return text.rpartition(": ")[2][:200] or type(error).__name__

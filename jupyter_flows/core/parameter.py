@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,22 +16,23 @@ from jupyter_flows.errors import InvalidParameters
 _NO_DEFAULT: Any = object()
 
 
-def read_values(pairs: Iterable[str], *, text_names: Collection[str] = ()) -> dict[str, Any]:
+def read_values(pairs: Iterable[str], *, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read what a person typed as ``NAME=VALUE``: JSON where it reads as JSON, else text.
 
     Parameters
     ----------
     pairs : iterable of str
-    text_names : collection of str
-        Parameters whose default is text: their values are text as they stand.
+    defaults : mapping, optional
+        Values that the parameters have by themselves: where that is text, so is what was typed, as it
+        stands; where it is a number, true or false, what was typed must be one too.
 
     Raises
     ------
-    InvalidParameters : a pair without a name or ``=``.
+    InvalidParameters : a pair without a name or ``=``, or a value of another kind than its default.
 
     Examples
     --------
-    >>> read_values(["year=2014", "city=Seattle", "zip=0012"], text_names=["zip"])
+    >>> read_values(["year=2014", "city=Seattle", "zip=0012"], defaults={"zip": ""})
     {'year': 2014, 'city': 'Seattle', 'zip': '0012'}
     """
     values: dict[str, Any] = {}
@@ -40,10 +41,17 @@ def read_values(pairs: Iterable[str], *, text_names: Collection[str] = ()) -> di
         if not equals or not name:
             msg = f"parameter {pair!r} is not NAME=VALUE"
             raise InvalidParameters(msg)
+        default = (defaults or {}).get(name)
         values[name] = raw
-        if name not in text_names:
+        if not isinstance(default, str):
             with contextlib.suppress(json.JSONDecodeError):
                 values[name] = json.loads(raw)
+        if isinstance(default, bool) and not isinstance(values[name], bool | None):
+            msg = f"parameter {name!r} is true or false (default {str(default).lower()}), not {raw!r}"
+            raise InvalidParameters(msg)
+        if isinstance(default, int | float) and isinstance(values[name], str):
+            msg = f"parameter {name!r} is a number (default {default}), not {raw!r}"
+            raise InvalidParameters(msg)
     return values
 
 

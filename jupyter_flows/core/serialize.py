@@ -37,6 +37,7 @@ def to_flow_spec(
     storage: StorageRef,
     run_config: RunConfigRef | None = None,
     schedules: Iterable[ScheduleRef] = (),
+    schedule_given: bool = False,
     labels: Iterable[str] = (),
     project: str = "default",
     fingerprint: Fingerprint | None = None,
@@ -60,6 +61,7 @@ def to_flow_spec(
         if graph.has_own_reference_tasks
         else (),
         schedules=tuple(schedules),
+        schedule_given=schedule_given,
         storage=storage,
         run_config=run_config or RunConfigRef(),
         labels=tuple(sorted(set(labels))),

@@ -13,12 +13,23 @@ from jupyter_flows.executors.threads import ThreadExecutor
 
 if TYPE_CHECKING:
     from jupyter_flows.executors.base import Executor as Executor
+    from jupyter_flows.executors.dask import DaskExecutor as DaskExecutor
+    from jupyter_flows.executors.local_dask import LocalDaskExecutor as LocalDaskExecutor
     from jupyter_flows.executors.processes import ProcessExecutor as ProcessExecutor
 
-__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "ThreadExecutor"]
+__all__ = [
+    "DaskExecutor",
+    "Executor",
+    "LocalDaskExecutor",
+    "LocalExecutor",
+    "ProcessExecutor",
+    "ThreadExecutor",
+]
 
 _WHERE = {
+    "DaskExecutor": "dask",
     "Executor": "base",
+    "LocalDaskExecutor": "local_dask",
     "ProcessExecutor": "processes",
 }
 

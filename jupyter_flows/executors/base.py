@@ -6,7 +6,7 @@ An executor is what a flow carries (options, picklable); :meth:`Executor.open` g
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from jupyter_flows.errors import InvalidFlow
 
@@ -57,7 +57,9 @@ class Executor(Protocol):
     ``check(tasks)``, which raises ``InvalidFlow`` for tasks that it cannot run, also before.
     """
 
-    runs_cells: ClassVar[bool]
+    @property
+    def runs_cells(self) -> bool:
+        """Whether tasks see this process's memory."""
 
     def open(self) -> Calls:
         """Get ready for one run."""

@@ -236,9 +236,9 @@ def _is_made_up(cell: CodeCell) -> bool:
 
 def _speaks(source: str) -> bool:
     """Whether a cell is part of the notebook's flow, not one that only registers or looks."""
-    from jupyter_flows.notebook.flow_line import has_only_flow_lines
+    from jupyter_flows.notebook.flow_line import declares, has_only_flow_lines
 
-    return bool(source.strip()) and not has_only_flow_lines(source)
+    return bool(source.strip()) and (not has_only_flow_lines(source) or declares(source))
 
 
 def _numbered(cells: list[RecordedCell], tags: dict[str, tuple[str, ...]]) -> tuple[CodeCell, ...]:

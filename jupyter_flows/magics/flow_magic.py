@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
-from jupyter_flows.notebook.flow_line import FlowLine, parse_flow_line
+from jupyter_flows.notebook.flow_line import FlowLine, declaration, parse_flow_line
 from jupyter_flows.widget.dag import sentence
 from jupyter_flows.widget.live import LiveDag, LiveReporter
 
@@ -133,8 +134,7 @@ def _run(shell: Any, asked: FlowLine) -> None:
     from jupyter_flows.engine.flow_runner import FlowRunner
 
     flow = current_flow(shell)
-    text_names = [spec.name for spec in flow.parameter_specs if isinstance(spec.default, str)]
-    values = read_values(asked.params, text_names=text_names)
+    values = read_values(asked.params, defaults={spec.name: spec.default for spec in flow.parameter_specs})
     flow.check_parameters(values)
     live = LiveDag(flow, run={"name": "in this kernel"})
     live.show()
@@ -177,8 +177,11 @@ def _server() -> Iterator[FlowsApi]:
 
 
 def _name(shell: Any, asked: FlowLine) -> str:
-    """Return the flow that is meant: the named one, else this notebook's."""
-    return asked.words[0] if asked.words else str(current_flow(shell).name)
+    """Return the flow that is meant: the named one, else this notebook's, even if a cell is wrong."""
+    if asked.words:
+        return asked.words[0]
+    notebook = shell.jupyter_flows_recorder.notebook()
+    return declaration(cell.source for cell in notebook.cells).name or PurePath(notebook.path).stem
 
 
 def _runs(shell: Any, asked: FlowLine) -> None:

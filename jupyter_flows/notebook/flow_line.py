@@ -8,6 +8,7 @@ import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import takewhile
 
 import msgspec
 
@@ -62,7 +63,7 @@ def parse_flow_line(line: str) -> FlowLine:
             plain.append(word)
             continue
         if option not in _MANY and option not in _ONE:
-            near = get_close_matches(option, [*_ONE, *_MANY], n=1)
+            near = get_close_matches(option, [*_ONE, *_MANY], n=1, cutoff=0.7)
             hint = (
                 f"did you mean {near[0]}?"
                 if near
@@ -84,6 +85,14 @@ def parse_flow_line(line: str) -> FlowLine:
         else:
             one[_ONE[option]] = value
     verb = plain.pop(0) if plain and plain[0] in VERBS else None
+    if verb is None and len(plain) == 1 and not words[1:]:
+        slipped = next((verb for verb in VERBS if _is_slip(plain[0], verb)), None)
+        if slipped is not None:
+            msg = (
+                f"%flow: {plain[0]!r} is no action; did you mean %flow {slipped}? "
+                f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
+            )
+            raise InvalidOption(msg)
     name = None if verb else (" ".join(plain) or None)
     return FlowLine(
         verb=verb,
@@ -92,6 +101,26 @@ def parse_flow_line(line: str) -> FlowLine:
         labels=tuple(many["labels"]),
         params=tuple(many["params"]),
         **one,
+    )
+
+
+def _is_slip(typed: str, meant: str) -> bool:
+    """Whether one slip of the fingers makes *typed* of *meant*: a letter lost, added, wrong, or two swapped.
+
+    Examples
+    --------
+    >>> _is_slip("regsiter", "register"), _is_slip("long", "logs"), _is_slip("registry", "register")
+    (True, False, False)
+    """
+    if len(meant) < 5 or typed == meant:
+        return False
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(typed, meant, strict=False)))
+    rest, wanted = typed[same:], meant[same:]
+    return (
+        rest[1:] == wanted[1:]
+        or rest[1:] == wanted
+        or rest == wanted[1:]
+        or (rest[:2] == wanted[1::-1] and rest[2:] == wanted[2:])
     )
 
 
@@ -123,6 +152,23 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     project=line.project or found.project,
                 )
     return found
+
+
+def declares(source: str) -> bool:
+    """Whether a cell says what the flow is: its name, schedule, labels; not only what to do with it.
+
+    Examples
+    --------
+    >>> declares("%flow etl --schedule hourly"), declares("%flow"), declares("%flow register --label gpu")
+    (True, False, False)
+    """
+    lines = []
+    for text in _flow_lines(source):
+        try:
+            lines.append(parse_flow_line(text))
+        except InvalidOption:
+            continue  # it said so when it ran
+    return any(line.verb is None and line != FlowLine() for line in lines)
 
 
 def _flow_lines(source: str) -> Iterator[str]:

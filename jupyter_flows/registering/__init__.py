@@ -2,6 +2,7 @@
 
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.registering.register import (
+    Source,
     flow_of_notebook,
     is_headless,
     register,
@@ -9,4 +10,12 @@ from jupyter_flows.registering.register import (
     register_script,
 )
 
-__all__ = ["Receipt", "flow_of_notebook", "is_headless", "register", "register_notebook", "register_script"]
+__all__ = [
+    "Receipt",
+    "Source",
+    "flow_of_notebook",
+    "is_headless",
+    "register",
+    "register_notebook",
+    "register_script",
+]

@@ -283,7 +283,7 @@ def _culprit(flow: FlowGraph, error: BaseException) -> str:
                 return (
                     f"task {task.name!r}{_cell_of(task)} uses {name!r}, {_kind_of(value)}, "
                     "which cannot be pickled; "
-                    "create it inside the task, or register with storage notebook or script"
+                    "create it inside the task, or register the notebook or script itself"
                 )
         if not _picklable(task):
             return f"task {task.name!r}{_cell_of(task)} cannot be pickled ({type(error).__name__})"
@@ -292,7 +292,7 @@ def _culprit(flow: FlowGraph, error: BaseException) -> str:
             if not _picklable(value):
                 return (
                     f"task {task.name!r} is given {_kind_of(value)} as argument {name!r}, which cannot be "
-                    "pickled; create it inside the task, or register with storage notebook or script"
+                    "pickled; create it inside the task, or register the notebook or script itself"
                 )
     for name in ("executor", "schedule", "run_config", "storage", "state_handlers", "result"):
         if not _picklable(value := getattr(flow, name, None)):

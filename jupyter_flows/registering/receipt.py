@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from jupyter_flows.schema.base import to_json, utc_now
 from jupyter_flows.schema.flows import RegisterResult
+from jupyter_flows.schema.refs import RunConfigRef, StorageRef
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
                 ),
             )
         )
+        rows.append(("runs in", _directory(storage, spec.run_config)))
         rows.append(("labels", ", ".join(spec.labels) or "none: any agent may take it"))
         rows.extend(("who runs it" if not index else "", text) for index, text in enumerate(self._agents()))
         if spec.fingerprint is not None:
@@ -111,7 +114,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def _agents(self) -> list[str]:
         takers = [match.agent for match in self.result.agents if match.takes]
         if takers:
-            return [f"{', '.join(takers)} would take it now"]
+            lacking = [
+                f"but {match.agent} {match.reason}"
+                for match in self.result.agents
+                if match.takes and match.reason
+            ]
+            return [f"{', '.join(takers)} would take it now", *lacking]
         reasons = [f"{match.agent}: {match.reason}" for match in self.result.agents]
         if reasons:
             return ["no agent would take it now", *reasons[:3]]
@@ -151,6 +159,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             "text/html": self._html(),
             "application/vnd.jupyter-flows.receipt+json": {
                 "text": self.text,
+                "rows": [list(row) for row in self.rows()],
                 "flow": self.flow_name,
                 "version": self.version,
                 "created": self.created,
@@ -166,6 +175,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             for what, sentence in self.rows()
         )
         return f'<table style="border:none;margin:4px 0">{rows}</table>'
+
+
+def _directory(storage: StorageRef, config: RunConfigRef) -> str:
+    own = "a directory of its own for each run"
+    asked = config.options.get("working_dir")
+    if asked:
+        return str(asked)
+    source = str(storage.options.get("source") or "")
+    return f"{PurePath(source).parent}, where the agent has it; else {own}" if source else own
 
 
 def _size(size_bytes: int) -> str:

@@ -23,6 +23,7 @@ from jupyter_flows.core.labels import validate_labels
 from jupyter_flows.core.serialize import to_flow_spec
 from jupyter_flows.environment.fingerprint import distributions_of, fingerprint_here
 from jupyter_flows.errors import (
+    FlowsError,
     InvalidFlow,
     InvalidOption,
     NotebookNotSaved,
@@ -38,11 +39,11 @@ from jupyter_flows.registering.modules import imported_modules, local_modules
 from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.run_configs import RunConfig, UniversalRun
-from jupyter_flows.schedules import in_words, parse_schedule
+from jupyter_flows.schedules import in_words, parse_schedule, schedule_from_ref
 from jupyter_flows.schedules.base import Schedule
 from jupyter_flows.schema.base import check, to_json
-from jupyter_flows.schema.flows import RegisterFlow, RegisterResult
-from jupyter_flows.schema.refs import StorageRef
+from jupyter_flows.schema.flows import FlowVersion, RegisterFlow, RegisterResult
+from jupyter_flows.schema.refs import ScheduleRef, StorageRef
 from jupyter_flows.settings import load_settings
 from jupyter_flows.storage import Local, Notebook, Storage, load_script
 from jupyter_flows.storage.base import slug
@@ -57,6 +58,9 @@ STORAGES = {
     "script": Local(stored_as_script=True),
 }
 """Storages by the word that ``--storage`` takes."""
+
+NO_SCHEDULE = "none"
+"""What to give as schedule so that one that was given before is dropped."""
 
 WITHOUT_EFFECT = ("idempotency_key", "no_url", "version_group_id")
 """Options of Prefect 1 that are taken and not needed: what has not changed makes no version anyway."""
@@ -136,7 +140,8 @@ def register(
     labels : iterable of str, optional
         Labels that runs ask for, besides those of the storage.
     schedule : Schedule or str, optional
-        Default: the flow's.
+        Default: the flow's; if it has none, the one that was given when it was registered before. "none":
+        no schedule.
     storage : Storage or {"notebook", "pickle", "script"}, optional
         Default: the notebook itself for a notebook, the script for a script, else a pickle.
     run_config : RunConfig, optional
@@ -164,7 +169,8 @@ def register(
         msg = f"flow {flow.name!r} has no task"
         raise InvalidFlow(msg)
     store = _storage(storage if storage is not None else flow.storage, flow, source)
-    when = _schedule(schedule if schedule is not None else flow.schedule, flow)
+    given = None if schedule == NO_SCHEDULE else schedule
+    when = _schedule(given if given is not None else flow.schedule, flow)
     own_labels = [*flow.labels, *validate_labels(labels or ())]
     config: RunConfig = run_config or flow.run_config or UniversalRun()
     asked = validate_labels([*own_labels, *getattr(config, "labels", ()), *store.default_labels()])
@@ -177,12 +183,18 @@ def register(
         api.list_flows(limit=1)  # is it there, and does it know us? before anything is written
         written = _Written()
         try:
+            before = _before(api, flow, project or flow.project or load_settings().project)
+            kept = before.spec if before is not None and when is None and schedule is None else None
+            kept = kept if kept is not None and kept.schedule_given else None
+            schedules = kept.schedules if kept is not None else () if when is None else when.to_refs()
             ref, warnings = _put(store, flow, source, written) if build else (_registered(api, flow), [])
+            warnings = [*_unreadable(flow), *_another_file(before, ref), *warnings]
             spec = to_flow_spec(
                 flow,
                 storage=ref,
                 run_config=config.to_ref(),
-                schedules=() if when is None else when.to_refs(),
+                schedules=schedules,
+                schedule_given=given is not None or kept is not None,
                 labels=asked,
                 project=project or flow.project or load_settings().project,
                 fingerprint=_fingerprint(flow, source),
@@ -197,7 +209,7 @@ def register(
             server=api.url,
             metadata_bytes=len(to_json(request)),
             warnings=tuple(warnings),
-            schedule_text="" if when is None else in_words(when),
+            schedule_text=_schedule_words(schedules, before if kept is not None else None),
         )
 
 
@@ -219,6 +231,45 @@ def _registered(api: FlowsApi, flow: FlowGraph) -> StorageRef:
     except NotFound as error:
         msg = f"flow {flow.name!r} is not registered yet, so there is no code to keep; leave out build=False"
         raise InvalidOption(msg) from error
+
+
+def _before(api: FlowsApi, flow: FlowGraph, project: str) -> FlowVersion | None:
+    """Return the version that is registered now."""
+    try:
+        detail = api.get_flow(flow.name)
+    except FlowsError:
+        return None  # not there, or the name is that of several: what registering needs is asked for later
+    return detail.version if detail.summary.project == project else None
+
+
+def _schedule_words(schedules: Iterable[ScheduleRef], kept_from: FlowVersion | None) -> str:
+    words = "; ".join(in_words(schedule_from_ref(ref)) for ref in schedules)
+    if kept_from is None:
+        return words
+    return (
+        f"{words}  (kept from version {kept_from.version}, for which it was given; --schedule none drops it)"
+    )
+
+
+def _unreadable(flow: FlowGraph) -> list[str]:
+    """Return which cells will fail when they run, since they are no Python."""
+    return [
+        f"cell {task.index} ({task.name}) {warning}; it will fail when it runs"
+        for task in flow.tasks
+        if isinstance(task, CellTask)
+        for warning in task.warnings
+        if "cannot be read as Python" in warning
+    ]
+
+
+def _another_file(before: FlowVersion | None, ref: StorageRef) -> list[str]:
+    """Return a warning if the name was that of another notebook or script until now."""
+    earlier = None if before is None else before.spec.storage.options.get("source")
+    now = ref.options.get("source")
+    if before is None or not earlier or not now or earlier == now:
+        return []
+    which = f"version {before.version} came from {earlier}, this one from {now}"
+    return [f"{which}; if these are two flows, give one of them another name"]
 
 
 def _sent(api: FlowsApi, request: RegisterFlow, written: _Written) -> RegisterResult:

@@ -78,6 +78,8 @@ class FlowSpec(Record, frozen=True, kw_only=True):
     edges: Annotated[tuple[EdgeSpec, ...], Meta(max_length=100_000)] = ()
     reference_tasks: tuple[Name, ...] = ()
     schedules: Annotated[tuple[ScheduleRef, ...], Meta(max_length=100)] = ()
+    schedule_given: bool = False
+    """Whether the schedules were given when the flow was registered, not by the flow itself."""
     storage: StorageRef
     run_config: RunConfigRef = RunConfigRef()
     labels: Labels = ()

@@ -332,6 +332,9 @@ def prepare_home(home: Path) -> None:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseUnusable(f"{home} cannot be made: {error.strerror}") from error
+        raise DatabaseUnusable(
+            f"the home directory {home} cannot be made ({error.strerror}); "
+            "name another with JUPYTER_FLOWS_HOME"
+        ) from error
     if not home.is_dir():
         raise Bug(f"{home} is no directory")

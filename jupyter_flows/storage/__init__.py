@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from jupyter_flows.core.context import context
@@ -65,8 +65,7 @@ def flows_of_script(path: Path) -> list[FlowGraph]:
     directory = str(path.parent.absolute())
     sys.path.insert(0, directory)
     try:
-        # Without inheriting: this file's own "from __future__ import annotations" is not the script's.
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        code = _compile(path)
         with context(loading_flow=True):
             exec(code, module.__dict__)  # noqa: S102 - executing the user's script is the purpose
     except FlowsError:
@@ -82,6 +81,16 @@ def flows_of_script(path: Path) -> list[FlowGraph]:
             sys.path.remove(directory)
     found = [value for value in module.__dict__.values() if isinstance(value, FlowGraph)]
     return list({id(flow): flow for flow in found}.values())
+
+
+def _compile(path: Path) -> CodeType:
+    source = path.read_bytes()
+    if b"\0" in source:
+        # Python before 3.11.4 calls this a ValueError.
+        msg = "source code cannot contain null bytes"
+        raise SyntaxError(msg)
+    # Without inheriting: this file's own "from __future__ import annotations" is not the script's.
+    return compile(source, str(path), "exec", dont_inherit=True)
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -706,6 +706,8 @@ export interface components {
             reference_tasks: string[];
             /** @default [] */
             schedules: components["schemas"]["ScheduleRef"][];
+            /** @default false */
+            schedule_given: boolean;
             storage: components["schemas"]["StorageRef"];
             /**
              * @default {

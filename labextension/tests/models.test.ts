@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BadParameter, fieldText, fieldValue } from '../src/components/parameters';
 import { STRIP, withRun } from '../src/models/flows';
 import { relativeTo } from '../src/models/location';
+import { readReceipt, RECEIPT_TYPE } from '../src/models/receipt';
 import { graphOf, withLogs, withTasks } from '../src/models/run';
 import type { FlowSpec, FlowSummary, LogRecord, ParameterSpec, RunRecord, TaskRunRecord } from '../src/records';
 
@@ -126,5 +127,20 @@ describe('a parameter field', () => {
 
   it('shows a default as it would be typed', () => {
     expect([fieldText('a'), fieldText(1), fieldText([1]), fieldText(null)]).toEqual(['a', '1', '[1]', '']);
+  });
+});
+
+describe('a receipt', () => {
+  const receipt = { text: 'flow  etl', flow: 'etl', version: 3, created: true };
+
+  it('is read with its rows, and only those that are two texts', () => {
+    const rows = [['flow', 'etl'], ['labels'], 'code', ['code', 5], null];
+    expect(readReceipt({ [RECEIPT_TYPE]: { ...receipt, rows } })?.rows).toEqual([['flow', 'etl']]);
+  });
+
+  it('may have no rows, but has a flow and a text', () => {
+    expect(readReceipt({ [RECEIPT_TYPE]: receipt })).toEqual({ ...receipt, rows: [] });
+    expect(readReceipt({ [RECEIPT_TYPE]: { rows: [] } })).toBeNull();
+    expect(readReceipt({ 'text/plain': 'etl' })).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { readEdges, readNodes, readStates } from '../src/dag/model';
+import { readEdges, readNodes, readStates, kindOf } from '../src/dag/model';
 import { durationText } from '../src/dag/states';
 import { DagView } from '../src/dag/view';
 
@@ -182,6 +182,15 @@ describe('data from a file', () => {
     ]);
     expect(Object.keys(readStates({ a: { state: 'Running' }, b: { state: 3 }, c: null, d: 'Failed' }))).toEqual(['a', 'd']);
   });
+});
+
+describe('kindOf', () => {
+  it.each([
+    [{ cell_id: 'c1', type: 'jupyter_flows.notebook.cell_task.CellTask' }, 'cell'],
+    [{ type: 'jupyter_flows.core.task.FunctionTask' }, 'task'],
+    [{ type: 'etl.load.ToWarehouse' }, 'ToWarehouse'],
+    [{}, 'task']
+  ])('%o is a %s', (node, kind) => expect(kindOf({ id: 'a', name: 'a', ...node })).toBe(kind));
 });
 
 describe('durationText', () => {

@@ -24,6 +24,11 @@ def test_unknown_name_is_an_attribute_error():
         jupyter_flows.Flwo
 
 
+def test_the_version_is_a_text_however_often_it_is_asked_for():
+    """The module that a build writes it to has the name of no function here."""
+    assert {str} == {type(jupyter_flows.__version__) for _ in range(2)}
+
+
 def test_settings_are_few():
     """At most thirty settings: the thirty-first should make one of them unnecessary."""
     assert len(dataclasses.fields(Settings)) <= 30

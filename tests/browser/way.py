@@ -37,7 +37,7 @@ def press_register(page: Page) -> None:
 def register(page: Page) -> str:
     """Register, and return the receipt."""
     press_register(page)
-    receipt = page.locator(".jp-FlowsReceipt pre")
+    receipt = page.locator(".jp-FlowsReceipt table")
     expect(receipt).to_be_visible(timeout=SLOW_MS)
     return receipt.inner_text()
 

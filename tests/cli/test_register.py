@@ -72,12 +72,13 @@ def test_a_flow_of_a_module_travels_by_value(type_in, flows_here):
     assert "local (pickle) storage" in out
 
 
-def test_what_a_module_that_is_not_installed_keeps_back_is_told(type_in, flows_here):
+def test_a_module_that_is_not_installed_runs_in_its_directory_and_is_warned_of(type_in, flows_here):
     """A plain function of it is looked up by name where the flow runs."""
     flows_here.write_text(SCRIPT.replace("return 1", "return helper()") + "def helper():\n    return 1\n")
-    sentence = refused(type_in("flows_here:flow"))
-    assert "No module named 'flows_here'" in sentence
-    assert "importable" in sentence
+    code, out, _ = type_in("flows_here:flow")
+    assert 0 == code
+    assert f"runs in      {flows_here.parent}, where the agent has it" in out
+    assert "module flows_here exists only here" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

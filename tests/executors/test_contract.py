@@ -43,8 +43,15 @@ def nothing_is_left():
         if thread.name.startswith(("flow task", "task with a timeout")):
             thread.join(30)
             assert not thread.is_alive(), thread
-    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in processes]
-    assert not left
+    assert not [child for child in psutil.Process().children(recursive=True) if is_left(child, processes)]
+
+
+def is_left(child, before):
+    """Whether a process is a run's. Python's own tracker, which Dask starts, ends with this process."""
+    try:
+        return child.pid not in before and "resource_tracker" not in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def states_of(flow, done):
@@ -180,23 +187,22 @@ def test_what_the_body_logs_and_prints_is_heard(executor, caplog):
         write()
     with caplog.at_level(logging.INFO, "jupyter_flows.flow"):
         assert flow.run().is_successful()
-    assert ("jupyter_flows.flow.logs", logging.WARNING, "disk is low") in caplog.record_tuples
-    assert ("jupyter_flows.flow.logs", logging.INFO, "written") in caplog.record_tuples
-    assert len(caplog.record_tuples) == 2
+    lines = [(level, message) for name, level, message in caplog.record_tuples if name.endswith(".logs")]
+    assert sorted(lines) == [(logging.INFO, "written"), (logging.WARNING, "disk is low")]
 
 
-class TwoArguments(Exception):
-    """Cannot be made again from its ``args``: it does not survive a pickle."""
+class Holding(Exception):
+    """Cannot be pickled."""
 
-    def __init__(self, first, second):
-        super().__init__(first)
-        self.second = second
+    def __init__(self):
+        super().__init__("text")
+        self.lock = threading.Lock()
 
 
 def test_an_exception_that_cannot_be_pickled_fails_its_task_only(kind, executor):
     @task
     def odd():
-        raise TwoArguments(1, 2)
+        raise Holding
 
     @task
     def fine():
@@ -206,8 +212,8 @@ def test_an_exception_that_cannot_be_pickled_fails_its_task_only(kind, executor)
         fails, works = odd(), fine()
     done = flow.run()
     assert type(done.result[fails]) is state.Failed
-    assert done.result[fails].message.startswith("TwoArguments in task odd, line 3")
-    assert type(done.result[fails].result).__name__ == ("TwoArguments" if kind.here else "LostException")
+    assert done.result[fails].message.startswith("Holding in task odd, line 3")
+    assert type(done.result[fails].result).__name__ == ("Holding" if kind.here else "LostException")
     assert done.result[works].result == 1
 
 

@@ -256,3 +256,15 @@ def test_cells_that_only_speak_to_flows_do_not_count(path):
     recorder = CellRecorder(long_ago(save(path, ("a", "x = 1"))))
     ran(recorder, ("a", "x = 1"), ("scratch", "%flow register"))
     recorder.check_saved(path)
+
+
+def test_a_flow_line_that_declares_something_must_be_saved_too(path):
+    recorder = CellRecorder(long_ago(save(path, ("a", "x = 1"), ("f", "%flow etl"))))
+    ran(recorder, ("a", "x = 1"), ("f", '%flow etl --schedule "every 10 minutes"'))
+    assert refusal(recorder, path).startswith("cell 2 differs from the saved book.ipynb")
+
+
+def test_flow_lines_that_only_act_need_not_be_saved(path):
+    recorder = CellRecorder(long_ago(save(path, ("a", "x = 1"))))
+    ran(recorder, ("a", "x = 1"), ("r", "%flow register --label gpu"), ("s", "%flow"))
+    recorder.check_saved(path)

@@ -137,3 +137,11 @@ def test_a_line_in_a_text_or_a_comment_declares_nothing():
 
 def test_help_is_no_declaration():
     assert FlowLine() == declaration(["%flow?", "?%flow", "%flow??"])
+
+
+def test_a_mistyped_action_does_not_name_the_flow():
+    with pytest.raises(InvalidOption, match="'regsiter' is no action; did you mean %flow register"):
+        parse_flow_line("regsiter")
+    assert "regsiter" == parse_flow_line("regsiter --project default").name
+    for name in ("weather", "long", "registry", "log", "runs-of-cats"):
+        assert name == parse_flow_line(name).name

@@ -203,7 +203,7 @@ def test_global_is_named_with_its_task_and_type():
     sentence = refusal(space["flow"])
     assert sentence == (
         "task 'load' uses 'guard', a _thread.lock, which cannot be pickled; "
-        "create it inside the task, or register with storage notebook or script"
+        "create it inside the task, or register the notebook or script itself"
     )
 
 

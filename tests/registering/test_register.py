@@ -33,7 +33,8 @@ from jupyter_flows.errors import (
 )
 from jupyter_flows.registering import register, register_notebook, register_script
 from jupyter_flows.run_configs import LocalRun
-from jupyter_flows.schedules import IntervalSchedule
+from jupyter_flows.schedules import IntervalSchedule, parse_schedule
+from jupyter_flows.schema.agents import RegisterAgent
 from jupyter_flows.storage import Local, Notebook
 
 from .conftest import notebook
@@ -292,6 +293,9 @@ class Refusing:
         self._api, self._error = api, error
         self.url = api.url
 
+    def get_flow(self, flow, **options):
+        return self._api.get_flow(flow, **options)
+
     def list_flows(self, **options):
         return self._api.list_flows(**options)
 
@@ -522,6 +526,9 @@ class Editing:
         self._api, self._path, self._text = api, path, text
         self.url = api.url
 
+    def get_flow(self, flow, **options):
+        return self._api.get_flow(flow, **options)
+
     def list_flows(self, **options):
         self._path.write_text(self._text)
         return self._api.list_flows(**options)
@@ -545,3 +552,57 @@ def test_a_file_saved_meanwhile_without_a_change_of_code_is_registered(server, b
         '"outputs": []', '"outputs": [{"output_type": "stream", "name": "stdout", "text": "x"}]'
     )
     assert register_notebook(book, api=Editing(server.api, book, edited)).created
+
+
+# -- registering again -----------------------------------------------------------------------------------
+
+
+def test_a_schedule_that_was_given_is_kept_until_it_is_dropped(server, book):
+    """Whoever registers again from JupyterLab cannot give it again, and must not lose it."""
+    register_notebook(book, schedule="every 20 minutes", api=server.api)
+    book.write_text(book.read_text().replace("factor = 2", "factor = 3"))
+    kept = register_notebook(book, api=server.api)
+    assert (2, 1) == (kept.version, len(kept.result.version.spec.schedules))
+    assert "kept from version 1, for which it was given; --schedule none drops it" in kept.text
+    assert not register_notebook(book, api=server.api).created
+    dropped = register_notebook(book, schedule="none", api=server.api)
+    assert (3, ()) == (dropped.version, dropped.result.version.spec.schedules)
+    assert 0 == dropped.result.moved_runs, "its runs were withdrawn, not moved"
+    assert () == server.api.list_runs(flow=dropped.flow_name, state="Scheduled").runs
+
+
+def test_a_schedule_of_the_flow_itself_goes_with_it(server):
+    """What the flow no longer says is no longer so."""
+    flow = small()
+    flow.schedule = parse_schedule("every 1 hour")
+    register(flow, api=server.api)
+    flow.schedule = None
+    assert () == register(flow, api=server.api).result.version.spec.schedules
+
+
+def test_another_notebook_of_the_same_name_is_told(server, book, tmp_path):
+    register_notebook(book, name="etl", api=server.api)
+    other = tmp_path / "copy" / book.name
+    other.parent.mkdir()
+    other.write_text(book.read_text())
+    receipt = register_notebook(other, name="etl", api=server.api)
+    assert [f"version 1 came from {book}, this one from {other}"] == [
+        warning.partition(";")[0] for warning in receipt.warnings
+    ]
+
+
+def test_a_cell_that_is_no_python_is_told(server, book):
+    book.write_text(book.read_text().replace("x = area(3)", "x = = 3"))
+    (warning,) = register_notebook(book, api=server.api).warnings
+    assert "cannot be read as Python" in warning
+    assert warning.endswith("it will fail when it runs")
+
+
+def test_an_agent_without_the_kernel_is_told(server, tmp_path):
+    server.agent_api.register_agent(
+        RegisterAgent(name="lab", labels=(socket.gethostname(),), kernels=("python3",))
+    )
+    book = notebook(tmp_path / "a.ipynb", "%%task one\nx = 1")
+    book.write_text(book.read_text().replace('"python3"', '"julia-1.9"'))
+    text = register_notebook(book, api=server.api).text
+    assert "but lab has no kernel julia-1.9, so the run would fail there" in text

@@ -184,7 +184,8 @@ def unpacked(carried: Carried, whose: str) -> Any:
             problem,
         )
     error = value if carried.is_error else value.result if isinstance(value, State) else None
-    if carried.trace is not None and isinstance(error, BaseException):
+    # Where Dask is installed, exceptions bring their traceback along by themselves (tblib).
+    if carried.trace is not None and isinstance(error, BaseException) and error.__traceback__ is None:
         error.__cause__ = RemoteTraceback(carried.trace)
     if carried.is_error:
         raise value

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+
+import msgspec
 
 from jupyter_flows.core.labels import validate_labels
 from jupyter_flows.core.why import match_agents, why_waiting
 from jupyter_flows.errors import InvalidRequest, InvalidSchedule, Refused
 from jupyter_flows.schedules import schedule_from_ref
 from jupyter_flows.schedules.base import Schedule
+from jupyter_flows.schema.agents import AgentRecord
 from jupyter_flows.schema.base import PARAMETERS_LIMIT_BYTES, canonical_digest, to_json
 from jupyter_flows.schema.events import FlowChanged
 from jupyter_flows.schema.flows import (
+    AgentMatch,
     Explanation,
     FlowDetail,
     FlowPage,
@@ -55,8 +60,10 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
             tx, flow, spec=spec, digest=digest, registered_by=call.principal.name[:200]
         )
         flow = store.update_flow(tx, flow, version=newest.version)
-        moved = _move_runs(call, flow, newest)
+    # Before the rest move: runs of a schedule that is no more are withdrawn, not moved.
     flow = _take_schedules(call, flow, newest, activate=request.activate_schedule)
+    if created:
+        moved = _move_runs(call, flow, newest)
     change = f"version {newest.version} registered" if created else "registered again, unchanged"
     tx.append(FlowChanged(flow_id=flow.id, name=flow.name, change=change), flow_id=flow.id)
     return RegisterResult(
@@ -64,7 +71,7 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
         created=created,
         paused=flow.paused,
         moved_runs=moved,
-        agents=match_agents(spec.labels, agent_store.list_agents(tx)),
+        agents=_who_runs(spec, agent_store.list_agents(tx)),
         next_runs=() if flow.paused else _next_times(tx, spec, count=3),
     )
 
@@ -143,7 +150,7 @@ def explain_flow(call: Call, *, flow: str) -> Explanation:
     version = store.get_version(tx, row)
     spec = version.spec
     agents = agent_store.list_agents(tx)
-    who = match_agents(spec.labels, agents)
+    who = _who_runs(spec, agents)
     waiting = run_store.waiting_runs(tx, row.id, limit=10)
     sentences = []
     if row.paused and spec.schedules:
@@ -156,8 +163,9 @@ def explain_flow(call: Call, *, flow: str) -> Explanation:
         flow=row.name,
         where_code=_where_code(spec.storage),
         what_server_has=(
-            f"version {version.version}: the names of {len(spec.tasks)} tasks, {len(spec.edges)} edges, "
-            f"{len(spec.parameters)} parameters with their defaults, schedule, labels; no code"
+            f"version {version.version}: the names of {_counted(len(store.visible(spec)), 'task')}, "
+            f"{_counted(len(spec.edges), 'edge')}, "
+            f"{_counted(len(spec.parameters), 'parameter')} with their defaults, schedule, labels; no code"
         ),
         who_runs=who[:50],
         schedule=_schedule_text(spec) + (" (paused)" if row.paused and spec.schedules else ""),
@@ -170,6 +178,23 @@ def explain_flow(call: Call, *, flow: str) -> Explanation:
 
 
 # -- parts -------------------------------------------------------------------------------------------
+
+
+def _who_runs(spec: FlowSpec, agents: Sequence[AgentRecord]) -> tuple[AgentMatch, ...]:
+    """Return which agents take a run, and which of them would fail for want of its kernel."""
+    is_notebook = spec.fingerprint is not None and spec.storage.kind == "notebook"
+    kernel = spec.fingerprint.kernel if spec.fingerprint is not None and is_notebook else None
+    kernels = {agent.name: agent.kernels for agent in agents}
+    return tuple(
+        msgspec.structs.replace(match, reason=f"has no kernel {kernel}, so the run would fail there")
+        if match.takes and kernel is not None and kernels[match.agent] and kernel not in kernels[match.agent]
+        else match
+        for match in match_agents(spec.labels, agents)
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _check_spec(spec: FlowSpec) -> None:
@@ -202,8 +227,8 @@ def _check_spec(spec: FlowSpec) -> None:
         lacking = [name for name in missing if name not in ref.parameters]
         if lacking:
             raise InvalidSchedule(
-                f"{spec.name} cannot run on a schedule: its parameter {lacking[0]!r} has no default; give it "
-                "one, or give the schedule a value"
+                f"{spec.name} cannot run on a schedule: "
+                f"its parameter {lacking[0]!r} has no default; give it one"
             )
 
 

@@ -138,3 +138,12 @@ export function readStates(value: unknown): DagStates {
   }
   return states;
 }
+
+/** What a task is, in a word: a cell, a parameter, a class of the user's. */
+export function kindOf(node: DagNode): string {
+  if (node.cell_id) {
+    return 'cell';
+  }
+  const name = (node.type ?? '').split('.').pop() ?? '';
+  return name === '' || name === 'FunctionTask' ? 'task' : name;
+}

@@ -10,7 +10,7 @@ import { CARD_HEIGHT, cardWidth, drawBar, picture, shorten, type Picture } from 
 import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
-import { isHidden, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
+import { isHidden, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
 import { durationText, familyOf, familyOfTask, glyphOf, isEnded, partsOf, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
@@ -320,7 +320,7 @@ export class DagView {
     if (node.writes && node.writes.length > 0) {
       return this._trans.__('writes %1', node.writes.join(', '));
     }
-    return node.type ?? node.role ?? 'task';
+    return kindOf(node);
   }
 
   /** Progress in words, and a clock while something runs. */

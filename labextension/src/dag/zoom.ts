@@ -44,9 +44,7 @@ export class Zoom {
       return;
     }
     const { width, height } = this._natural(this._root);
-    const most = parseFloat(getComputedStyle(this._box).maxHeight);
-    const room = Number.isFinite(most) ? most : this._box.clientHeight;
-    const factor = Math.min(1, this._box.clientWidth / width, room / height);
+    const factor = Math.min(1, this._box.clientWidth / width, (this._mostHeight() ?? this._box.clientHeight) / height);
     this._factor = Number.isFinite(factor) && factor > 0 ? Math.max(LEAST, factor) : null;
     this._apply();
   }
@@ -63,6 +61,19 @@ export class Zoom {
     return { width: width + 12, height: height + 12 };
   }
 
+  private _mostHeight(): number | null {
+    const most = parseFloat(getComputedStyle(this._box).maxHeight);
+    return Number.isFinite(most) ? most : null;
+  }
+
+  /** As wide as the box, but not higher than the box may be as long as names can be read. */
+  private _ownWidth(root: SVGSVGElement): string {
+    const { width, height } = this._natural(root);
+    const least = Math.round(width * READABLE);
+    // In CSS: the picture is made before it is put into the page, and the limit may hang on the window's height.
+    return `min(100%, max(${least}px, (var(--jp-flows-dag-max-height, 560px) - 14px) * ${(width / height).toFixed(4)}))`;
+  }
+
   private _apply(): void {
     const root = this._root;
     if (root === null) {
@@ -71,7 +82,7 @@ export class Zoom {
     const { width } = this._natural(root);
     const chosen = this._factor;
     root.style.width = chosen === null ? '' : `${Math.round(width * chosen) - 12}px`;
-    root.style.maxWidth = chosen === null ? '' : 'none';
+    root.style.maxWidth = chosen === null ? this._ownWidth(root) : 'none';
     root.style.minWidth = chosen === null ? `${Math.round(width * READABLE)}px` : '0';
   }
 

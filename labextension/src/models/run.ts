@@ -20,6 +20,7 @@ export function graphOf(spec: FlowSpec): { nodes: DagNode[]; edges: DagEdge[] } 
         role: task.role,
         type: task.type,
         cell_id: task.cell_id,
+        mapped: task.mapped,
         retries: task.max_retries,
         timeout_s: task.timeout_s,
         trigger: task.trigger

@@ -6,16 +6,9 @@ import type { Contents, Kernel } from '@jupyterlab/services';
 
 import { sentence } from '../client';
 import type { Words } from '../dag/words';
-import { showText } from '../widgets/dialogs';
-
-export const RECEIPT_TYPE = 'application/vnd.jupyter-flows.receipt+json';
-
-export interface Receipt {
-  text: string;
-  flow: string;
-  version: number;
-  created: boolean;
-}
+import { readReceipt } from '../models/receipt';
+import type { Receipt } from '../models/receipt';
+import { showReceipt } from '../widgets/dialogs';
 
 /** What the kernel runs; it leaves no name behind in the user's namespace. */
 export function registeringCode(path: string): string {
@@ -24,18 +17,6 @@ export function registeringCode(path: string): string {
 }
 
 class Refusal extends Error {}
-
-/** Read what the kernel displayed; only the receipt's own fields are believed. */
-export function readReceipt(data: Record<string, unknown>): Receipt | null {
-  const value = data[RECEIPT_TYPE];
-  if (typeof value !== 'object' || value === null) {
-    return null;
-  }
-  const { text, flow, version, created } = value as Record<string, unknown>;
-  return typeof text === 'string' && typeof flow === 'string'
-    ? { text, flow, version: typeof version === 'number' ? version : 0, created: created === true }
-    : null;
-}
 
 async function ask(kernel: Kernel.IKernelConnection, path: string, trans: Words): Promise<Receipt> {
   let receipt: Receipt | null = null;
@@ -125,16 +106,8 @@ export async function registerNotebook({ panel, contents, openFlows, trans }: Re
   );
   try {
     const receipt = await ask(kernel, contents.localPath(panel.context.path), trans);
-    Notification.update({
-      id: note,
-      type: 'success',
-      message: receipt.created
-        ? trans.__('Registered %1, version %2', receipt.flow, receipt.version)
-        : trans.__('%1 is unchanged: version %2 stays', receipt.flow, receipt.version),
-      autoClose: 8000,
-      actions: [{ label: trans.__('Open Flows'), callback: openFlows }]
-    });
-    if (await showText(trans.__('Receipt'), receipt.text, trans, trans.__('Open Flows'))) {
+    Notification.dismiss(note);
+    if (await showReceipt(receipt, trans)) {
       openFlows();
     }
     return receipt;

@@ -90,6 +90,7 @@ class FlowsFrontEnd {
       this._trans
     );
     const page = new MainAreaWidget({ content });
+    page.toolbar.hide();
     page.id = `jupyter-flows-run-${id}`;
     page.title.icon = flowsIcon;
     page.title.closable = true;

@@ -6,6 +6,7 @@ import { Widget } from '@lumino/widgets';
 import { BadParameter, fieldText, fieldValue } from '../components/parameters';
 import { button, html } from '../dag/html';
 import type { Words } from '../dag/words';
+import type { Receipt } from '../models/receipt';
 import type { FlowSummary, ParameterSpec, ParameterValue } from '../records';
 
 type Parameters = Record<string, ParameterValue>;
@@ -87,14 +88,39 @@ function preBody(text: string): Widget {
   return body;
 }
 
-/** Show a text as written; answers whether the second button was pressed. */
-export async function showText(title: string, text: string, trans: Words, more?: string): Promise<boolean> {
-  const buttons = more === undefined ? [] : [Dialog.createButton({ label: more, actions: ['more'] })];
+/** Show a text as written. */
+export async function showText(title: string, text: string, trans: Words): Promise<void> {
+  await showDialog({ title, body: preBody(text), buttons: [Dialog.okButton({ label: trans.__('Close') })] });
+}
+
+function receiptBody(receipt: Receipt): Widget {
+  if (receipt.rows.length === 0) {
+    return preBody(receipt.text);
+  }
+  const body = new Widget();
+  body.addClass('jp-FlowsReceipt');
+  const table = html('table', '');
+  for (const [what, sentence] of receipt.rows) {
+    const row = html('tr', '', html('th', '', what), html('td', '', sentence));
+    row.dataset['row'] = what;
+    table.append(row);
+  }
+  body.node.append(table);
+  return body;
+}
+
+/** Show what registering did; answers whether the person wants to see the flows now. */
+export async function showReceipt(receipt: Receipt, trans: Words): Promise<boolean> {
   const result = await showDialog({
-    title,
-    body: preBody(text),
-    buttons: [...buttons, Dialog.okButton({ label: trans.__('Close') })],
-    defaultButton: buttons.length
+    title: receipt.created
+      ? trans.__('Registered %1, version %2', receipt.flow, receipt.version)
+      : trans.__('%1 is unchanged: version %2 stays', receipt.flow, receipt.version),
+    body: receiptBody(receipt),
+    buttons: [
+      Dialog.createButton({ label: trans.__('Open Flows'), actions: ['more'] }),
+      Dialog.okButton({ label: trans.__('Close') })
+    ],
+    defaultButton: 1
   });
   return result.button.actions.includes('more');
 }
