@@ -10,12 +10,14 @@ With ``--print`` the records of real Prefect 1 go to standard output as one JSON
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -27,8 +29,8 @@ os.environ["PREFECT__LOGGING__LEVEL"] = "INFO"
 
 def main(arguments: list[str]) -> int:
     """Record the files named, or all."""
-    import prefect
-    from observe import observe
+    prefect: Any = importlib.import_module("prefect")
+    observe: Any = importlib.import_module("observe").observe
 
     if not prefect.__version__.startswith("1.4.1"):
         print(f"this is Prefect {prefect.__version__}; the records are those of 1.4.1", file=sys.stderr)

@@ -20,7 +20,7 @@ def soon(seconds, **parameters):
     return DatesClock([NOW + dt.timedelta(seconds=seconds)], parameter_defaults=parameters)
 
 
-schedule = Schedule(clocks=[soon(1.0, region="north"), soon(1.4, region="south", limit=1)])
+schedule = Schedule(clocks=[soon(1.5, region="north"), soon(1.8, region="south", limit=1)])
 
 with Flow("on-schedule", schedule=schedule) as flow:
     report(Parameter("region", default="nowhere"), Parameter("limit", default=0))
