@@ -214,10 +214,12 @@ class DaskCalls:
         finished = [
             asked for asked in ended if asked.future is not None and asked.future.status == "finished"
         ]
-        try:
-            values = dict(zip(finished, self._client.gather([own.future for own in finished]), strict=True))
-        except Exception:  # noqa: BLE001 - the cluster went while values were fetched; each is asked by itself
-            values = {}
+        values: dict[_Asked, Any] = {}
+        # An empty question would wait for a scheduler that has gone, and so would any without a connection.
+        if finished and not self._is_lost():
+            with contextlib.suppress(Exception):  # it went meanwhile: each is asked by itself
+                carried = self._client.gather([asked.future for asked in finished])
+                values = dict(zip(finished, carried, strict=True))
         for asked in ended:
             value = self._value(asked, values.get(asked))
             if value is not None:
@@ -237,7 +239,7 @@ class DaskCalls:
         """Return what a call gave, or why it gave nothing; None if it is to be tried again."""
         if carried is None:
             try:
-                if asked.future is not None:
+                if asked.future is not None and not (asked.future.status == "finished" and self._is_lost()):
                     carried = asked.future.result()
             except Exception as error:  # noqa: BLE001 - of Dask or of loading, not of the body: those are carried
                 return self._failed(asked, error)
