@@ -7,7 +7,7 @@ import queue
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from jupyter_flows.core.state import Failed
@@ -67,8 +67,22 @@ class _Asked:
         self.context = context_in(args)
         self.task = next((found for found in args if isinstance(found, Task)), None)
         self.size_bytes = sum(len(part.data) for part in call.parts if part.number is None)
+        self.dask_key = ""
         self.is_suspect = False
         self.future: Any = None
+
+
+class _Ended(NamedTuple):
+    """A call has ended; its value, if there is one, is with a worker."""
+
+    dask_key: str
+
+
+class _Fetched(NamedTuple):
+    """Values of calls, or why they could not be fetched."""
+
+    calls: list[_Asked]
+    found: list[Any] | Exception
 
 
 class DaskCalls:
@@ -96,7 +110,7 @@ class DaskCalls:
         self._asked: dict[str, _Asked] = {}
         self._suspects: deque[_Asked] = deque()
         self._bytes = 0
-        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[_Ended | _Fetched] = queue.SimpleQueue()
         self._done: deque[tuple[Any, Any]] = deque()
         self._window = FEWEST
         self._look_at = 0.0
@@ -136,9 +150,9 @@ class DaskCalls:
             asked.future = self._submit(dask_key, asked)
         except Exception:  # noqa: BLE001 - a client that is closed, or closing, says so in many ways
             asked.future = None
-            self._ended.put(dask_key)
+            self._ended.put(_Ended(dask_key))
         else:
-            asked.future.add_done_callback(lambda _: self._ended.put(dask_key))
+            asked.future.add_done_callback(lambda _: self._ended.put(_Ended(dask_key)))
 
     def _submit(self, dask_key: str, asked: _Asked) -> Any:
         parts: list[tuple[str | None, bytes | None]] = []
@@ -195,36 +209,65 @@ class DaskCalls:
                 return None
             try:
                 left_s = None if until is None else max(0.0, until - time.monotonic())
-                self._fetch(self._ended.get(timeout=left_s))
+                self._hear(self._ended.get(timeout=left_s))
             except queue.Empty:
                 return None
         return self._done.popleft()
 
-    def _fetch(self, first: str) -> None:
-        """Fetch the value of *first*, and of others that have ended."""
-        keys = [first]
+    def _hear(self, first: _Ended | _Fetched) -> None:
+        """Take what was fetched, and fetch the values of calls that have ended."""
+        events = [first]
         with contextlib.suppress(queue.Empty):
-            while len(keys) < GATHER:
-                keys.append(self._ended.get_nowait())
-        ended = []
-        for dask_key in keys:
-            asked = self._asked.pop(dask_key)
-            self._bytes -= asked.size_bytes
-            ended.append(asked)
-        finished = [
-            asked for asked in ended if asked.future is not None and asked.future.status == "finished"
-        ]
-        values: dict[_Asked, Any] = {}
-        # An empty question would wait for a scheduler that has gone, and so would any without a connection.
-        if finished and not self._is_lost():
-            with contextlib.suppress(Exception):  # it went meanwhile: each is asked by itself
-                carried = self._client.gather([asked.future for asked in finished])
-                values = dict(zip(finished, carried, strict=True))
-        for asked in ended:
-            value = self._value(asked, values.get(asked))
-            if value is not None:
-                self._done.append((asked.key, value))
+            while len(events) < GATHER:
+                events.append(self._ended.get_nowait())
+        batch = []
+        for event in events:
+            if isinstance(event, _Fetched):
+                self._take(event)
+                continue
+            asked = self._asked[event.dask_key]
+            asked.dask_key = event.dask_key
+            if asked.future is None or (asked.future.status == "finished" and self._is_lost()):
+                self._settle(asked, self._lost(asked.name))
+            elif asked.future.status == "finished":
+                batch.append(asked)
+            else:
+                self._settle(asked, self._failed(asked, asked.future.exception()))
+        if batch:
+            self._fetch(batch)
         self._try_suspect()
+
+    def _fetch(self, batch: list[_Asked]) -> None:
+        """Begin to fetch values. Where a worker has just died this can take long: others go on meanwhile."""
+        self._client.loop.add_callback(self._gather, batch)
+
+    async def _gather(self, batch: list[_Asked]) -> None:
+        found: list[Any] | Exception
+        try:
+            found = await self._client.gather([asked.future for asked in batch], asynchronous=True)
+        except Exception as error:  # noqa: BLE001 - told by the thread that drives the run
+            found = error
+        self._ended.put(_Fetched(batch, found))
+
+    def _take(self, fetched: _Fetched) -> None:
+        if not isinstance(fetched.found, Exception):
+            for asked, carried in zip(fetched.calls, fetched.found, strict=True):
+                for line in carried.lines:
+                    repeat(line, asked.context)
+                self._settle(asked, unpacked(carried, asked.name))
+        elif len(fetched.calls) > 1:  # one of them is not to be had: each by itself
+            for asked in fetched.calls:
+                self._fetch([asked])
+        else:
+            for asked in fetched.calls:
+                self._settle(asked, self._failed(asked, fetched.found))
+
+    def _settle(self, asked: _Asked, value: Any) -> None:
+        """End a call with *value*; with None it is to be tried again."""
+        del self._asked[asked.dask_key]
+        self._bytes -= asked.size_bytes
+        if value is not None:
+            self._done.append((asked.key, value))
 
     def _try_suspect(self) -> None:
         """Try one of the calls again whose workers died: one at a time, so that it is seen which kills them.
@@ -235,21 +278,8 @@ class DaskCalls:
         if self._suspects and not any(asked.is_suspect for asked in self._asked.values()):
             self._send(self._suspects.popleft())
 
-    def _value(self, asked: _Asked, carried: Any) -> Any:
-        """Return what a call gave, or why it gave nothing; None if it is to be tried again."""
-        if carried is None:
-            try:
-                if asked.future is not None and not (asked.future.status == "finished" and self._is_lost()):
-                    carried = asked.future.result()
-            except Exception as error:  # noqa: BLE001 - of Dask or of loading, not of the body: those are carried
-                return self._failed(asked, error)
-            if carried is None:
-                return self._lost(asked.name)
-        for line in carried.lines:
-            repeat(line, asked.context)
-        return unpacked(carried, asked.name)
-
-    def _failed(self, asked: _Asked, error: Exception) -> Failed | None:
+    def _failed(self, asked: _Asked, error: BaseException) -> Failed | None:
+        """Return why a call gave nothing; None if it is to be tried again."""
         kind = type(error).__name__
         if kind == "KilledWorker":
             self._shared.clear()  # a part may have been with those workers, and been given up too
