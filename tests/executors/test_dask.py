@@ -199,9 +199,31 @@ def test_large_inputs_are_with_the_scheduler_a_few_at_a_time(cluster, monkeypatc
 
     monkeypatch.setattr("jupyter_flows.executors.dask.DaskCalls", Watched)
     with Flow("large", executor=DaskExecutor(cluster.scheduler_address)) as flow:
-        made = task(lambda data: len(data) + 1, name="len").map([bytes(12_000_000)] * 5)
+        made = task(lambda data: len(data) + 1, name="len").map([bytes(12_000_000) for _ in range(5)])
     assert flow.run().result[made].result == [12_000_001] * 5
     assert most == [2]
+
+
+def test_a_large_unmapped_input_is_sent_once_and_survives_its_worker(tmp_path):
+    """As a Dask task: when the worker that has it dies, Dask makes it again."""
+    folder = str(tmp_path)
+
+    @task
+    def look(x, whole):
+        if x == 10:
+            try:
+                Path(folder, "died").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+            except FileExistsError:
+                pass
+        return x, len(whole)
+
+    one = {"n_workers": 1, "threads_per_worker": 1}
+    with Flow("large", executor=DaskExecutor(cluster_kwargs=one)) as flow:
+        whole = task(lambda: b"x" * 5_000_000, name="whole")()
+        made = look.map(list(range(40)), unmapped(whole))
+    assert flow.run().result[made].result == [(x, 5_000_000) for x in range(40)]
+    assert (tmp_path / "died").exists()
 
 
 def test_a_cancelled_run_stops_its_bodies_on_workers_that_stay(cluster, tmp_path):

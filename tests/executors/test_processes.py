@@ -14,7 +14,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
-from jupyter_flows import Flow, Task, task
+from jupyter_flows import Flow, Task, task, unmapped
 from jupyter_flows.engine import state
 from jupyter_flows.engine.flow_runner import FlowRunner
 from jupyter_flows.errors import InvalidFlow
@@ -121,6 +121,37 @@ def test_a_mapped_task_is_pickled_once():
     Counted.pickled = 0
     assert flow.run().result[made].result == list(range(1, 51))
     assert Counted.pickled == 1
+
+
+class Heavy:
+    """Counts how often it is pickled."""
+
+    pickled = 0
+
+    def __reduce__(self):
+        type(self).pickled += 1
+        return Heavy, ()
+
+
+def test_an_unmapped_input_is_not_pickled_for_each_child():
+    heavy = Heavy()
+
+    def look(x, y, whole):
+        return x, y, type(whole).__name__
+
+    with Flow("unmapped", executor=ProcessExecutor(2)) as flow:
+        given = task(lambda: 1, name="given", state_handlers=[give(heavy)])()
+        made = task(look).map(list(range(50)), y=unmapped("y"), whole=unmapped(given))
+    Heavy.pickled = 0
+    assert flow.run().result[made].result == [(x, "y", "Heavy") for x in range(50)]
+    assert Heavy.pickled == 2  # with the first call, and for all others
+
+
+def give(value):
+    def handler(made, old, new):
+        return state.Success(result=value) if new.is_finished() else None
+
+    return handler
 
 
 def test_more_tasks_than_a_worker_keeps_are_run_each_by_its_own_code():

@@ -47,7 +47,7 @@ def main(connection_fd: int, lifeline_fd: int) -> None:
             call: Call
             name, call = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the process that started this
             try:
-                function, args = loaded(call.parts, kept)
+                function, args = loaded(call, kept)
             except Exception as error:  # noqa: BLE001 - modules are imported here, anything may happen
                 send("done", packed(_not_loaded(name, error), name))
                 continue

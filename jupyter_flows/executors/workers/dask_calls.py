@@ -26,6 +26,8 @@ MOST_BYTES = 256 << 20
 """Inputs that may be with the scheduler at a time."""
 LOOK_EVERY_S = 2.0
 """How often the cluster is asked for its size."""
+LARGE_BYTES = 16 << 10
+"""What is shared by calls and larger than this is a Dask task of its own; what is not goes with each call."""
 GATHER = 64
 """Most values fetched in one go."""
 
@@ -106,7 +108,7 @@ class DaskCalls:
         self._close = close
         self._run = uuid4().hex
         self._sender = Sender()
-        self._shared: OrderedDict[int, Any] = OrderedDict()
+        self._shared: OrderedDict[int | None, Any] = OrderedDict()
         self._asked: dict[str, _Asked] = {}
         self._suspects: deque[_Asked] = deque()
         self._bytes = 0
@@ -158,10 +160,9 @@ class DaskCalls:
         parts: list[tuple[str | None, bytes | None]] = []
         shared = []
         for number, data in asked.call.parts:
-            if number is None:
-                parts.append((None, data))
-            else:
-                parts.append((str(number), None))
+            is_apart = number is not None and len(data) >= LARGE_BYTES
+            parts.append((None if number is None else str(number), None if is_apart else data))
+            if is_apart:
                 shared.append(self._part(number, data))
         with self._no_warning_of(asked.size_bytes):
             return self._client.submit(
@@ -170,13 +171,14 @@ class DaskCalls:
                 self._run,
                 asked.call.origin,
                 tuple(parts),
+                asked.call.places,
                 *shared,
                 key=dask_key,
                 pure=False,
                 resources=(resources_of(asked.task) if asked.task is not None else {}) or None,
             )
 
-    def _part(self, number: int, data: bytes) -> Any:
+    def _part(self, number: int | None, data: bytes) -> Any:
         """Return the Dask task that gives a shared part; if its worker dies, Dask makes it again."""
         if number in self._shared:
             self._shared.move_to_end(number)

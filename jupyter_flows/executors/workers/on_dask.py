@@ -13,8 +13,8 @@ from typing import Any
 
 from jupyter_flows.core.state import Failed
 from jupyter_flows.executors.workers.carry import Carried, Origin, carry, packed
+from jupyter_flows.executors.workers.sending import MOST_KEPT, assembled
 
-MOST_KEPT = 64
 MOST_RUNS = 1000
 
 
@@ -49,7 +49,12 @@ def give(data: bytes) -> bytes:
 
 
 def work(
-    name: str, run: str, origin: Origin, parts: tuple[tuple[str | None, bytes | None], ...], *shared: bytes
+    name: str,
+    run: str,
+    origin: Origin,
+    parts: tuple[tuple[str | None, bytes | None], ...],
+    places: tuple[tuple[int, str], ...],
+    *shared: bytes,
 ) -> Carried:
     """Make a call in a thread of this worker.
 
@@ -61,16 +66,21 @@ def work(
         Key of the run.
     origin : Origin
     parts : tuple
-        For each argument, the function first: a key and None for a shared one, else None and its pickle.
+        For each part of the call a key, if it is shared, and its pickle, if it is not among *shared*.
+    places : tuple
+        Where parts belong that are no arguments by themselves.
     shared : bytes
-        Pickles of the shared ones, in their order.
+        Pickles of the large shared ones, in their order.
     """
     given = iter(shared)
     try:
-        function, *args = (
-            pickle.loads(data) if data is not None else _here.loaded(f"{run}-{key}", next(given))  # noqa: S301
+        found = [
+            pickle.loads(data or b"")  # noqa: S301
+            if key is None
+            else _here.loaded(f"{run}-{key}", next(given) if data is None else data)
             for key, data in parts
-        )
+        ]
+        function, args = assembled(found, places)
     except Exception as error:  # noqa: BLE001 - modules are imported here, anything may happen
         missing = f" ({error.name})" if isinstance(error, ModuleNotFoundError) and error.name else ""
         return packed(
@@ -87,7 +97,7 @@ def work(
             if run in _here.cancelled:
                 return Carried(None)
             _here.threads[me] = run
-        return carry(function, tuple(args), origin=origin)
+        return carry(function, args, origin=origin)
     except KeyboardInterrupt:  # it came just after the body had ended
         return Carried(None)
     finally:

@@ -1,7 +1,8 @@
 """A call on its way to another process: in parts, of which those that come again are sent once.
 
 What is no mapping among the arguments (the function, the task, what calls it) is the same for all children
-of a map: it is pickled once in a run and sent once to each process. Inputs and context go with each call.
+of a map: it is pickled once in a run and sent once to each process. So is an input that comes again, as
+unmapped ones do, and the flow's parameters. Other inputs, and the context, go with each call.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from jupyter_flows.core.state import Failed
 from jupyter_flows.core.task import Task
 from jupyter_flows.executors.workers.carry import Origin, is_picklable, name_of, origin_of
 
-MOST_KEPT = 64
+MOST_KEPT = 32
 """Shared parts that a process keeps; a flow's tasks come in turn, so few are used at a time."""
+SHORT = 100
+"""Texts below this length are sent again and again: it costs less than to look for them."""
+_SMALL = frozenset({bool, int, float, complex, type(None)})
+_TEXTS = frozenset({str, bytes})
 
 
 class Part(NamedTuple):
@@ -33,9 +38,19 @@ class Part(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A function and its arguments, pickled; the first part is the function."""
+    """A function and its arguments, pickled.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        The function, the arguments, then values that belong into mappings among these.
+    places : tuple
+        For each of the latter: the mapping's place among *parts*, and its key there.
+    origin : Origin
+    """
 
     parts: tuple[Part, ...]
+    places: tuple[tuple[int, str], ...]
     origin: Origin
 
 
@@ -76,6 +91,7 @@ class Sender:
     def __init__(self) -> None:
         self._shared: OrderedDict[int, tuple[Any, Part]] = OrderedDict()
         self._next = 0
+        self._seen: dict[str, Any] = {}
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Call:
         """Return the call as it travels.
@@ -84,14 +100,30 @@ class Sender:
         ------
         CannotSend : naming the argument and its type.
         """
+        apart: list[tuple[int, str, Part]] = []
         try:
-            parts = tuple(
-                Part(None, cloudpickle.dumps(found)) if isinstance(found, Mapping) else self._part(found)
-                for found in (function, *args)
-            )
+            parts = [self._part(function)]
+            for place, found in enumerate(args, 1):
+                if not isinstance(found, Mapping):
+                    parts.append(self._part(found))
+                    continue
+                keys = ("parameters",) if "flow_run_id" in found else tuple(found)
+                again = [key for key in keys if key in found and self._comes_again(key, found[key])]
+                apart.extend((place, key, self._part(found[key])) for key in again)
+                own = {key: value for key, value in found.items() if key not in again} if again else found
+                parts.append(Part(None, cloudpickle.dumps(own)))
         except Exception as error:
             raise CannotSend(_sentence(args, error)) from error
-        return Call(parts, origin_of(args))
+        places = tuple((place, key) for place, key, _ in apart)
+        return Call((*parts, *(part for _, _, part in apart)), places, origin_of(args))
+
+    def _comes_again(self, key: str, value: Any) -> bool:
+        """Whether an input was there in the call before, or is known from an earlier one, and is worth it."""
+        if type(value) in _SMALL or (type(value) in _TEXTS and len(value) < SHORT):
+            return False
+        is_known = self._seen.get(key) is value or id(value) in self._shared
+        self._seen[key] = value
+        return is_known
 
     def _part(self, found: Any) -> Part:
         kept = self._shared.get(id(found))
@@ -106,17 +138,27 @@ class Sender:
         return part
 
 
-def loaded(parts: tuple[Part, ...], kept: Recent) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """Return the function and the arguments; shared ones are loaded once."""
+def loaded(call: Call, kept: Recent) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return the function and the arguments; shared parts are loaded once."""
     found = []
-    for number, data in parts:
+    for number, data in call.parts:
         known = None if number is None else kept.get(number)
         if known is None:
             known = (pickle.loads(data),)  # noqa: S301 - from the process that started this one
             if number is not None:
                 kept.put(number, known)
         found.append(known[0])
-    return found[0], tuple(found[1:])
+    return assembled(found, call.places)
+
+
+def assembled(
+    found: list[Any], places: tuple[tuple[int, str], ...]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Put the values that came apart into their mappings; return the function and the arguments."""
+    first = len(found) - len(places)
+    for (place, key), value in zip(places, found[first:], strict=True):
+        found[place][key] = value
+    return found[0], tuple(found[1:first])
 
 
 def _bare(found: Any) -> Any:
