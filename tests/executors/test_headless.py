@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_flows import Flow, task
 from jupyter_flows.executors import DaskExecutor, LocalDaskExecutor, ProcessExecutor, ThreadExecutor
-from jupyter_flows.registering.register import register
+from jupyter_flows.registering.register import register, register_script
 from tests.agent.conftest import World, world
 
 __all__ = ["world"]
@@ -80,3 +80,45 @@ def test_a_cancelled_run_leaves_no_worker(here: World, executor) -> None:
     here.api.cancel_run(run.id)
     assert here.wait(run).state.type == "Cancelled"
     here.none_left(run)
+
+
+SCRIPT = """
+from jupyter_flows import Flow, task
+from jupyter_flows.executors import {executor}
+
+class Row:
+    def __init__(self, x):
+        self.x = x
+
+def square(x):
+    return Row(x * x)
+
+@task
+def make(x):
+    return square(x)
+
+@task
+def check(rows):
+    assert [type(row) for row in rows] == [Row] * 3, rows
+    assert [row.x for row in rows] == [0, 1, 4]
+
+with Flow("scripted", executor={executor}({options})) as flow:
+    check(make.map([0, 1, 2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("executor", "options"),
+    [("ProcessExecutor", "2"), ("DaskExecutor", "cluster_kwargs={'n_workers': 1, 'threads_per_worker': 1}")],
+)
+def test_functions_and_classes_of_a_script_reach_the_workers(
+    here: World, executor: str, options: str
+) -> None:
+    script = here.directory / "scripted.py"
+    script.write_text(SCRIPT.format(executor=executor, options=options))
+    register_script(script, api=here.api)
+    here.start_agent()
+    run = here.wait(here.api.create_run("scripted"))
+    assert run.state.type == "Success", (
+        run.state.message + (here.home / "runs" / run.id / "traceback.txt").read_text()
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
@@ -26,6 +27,8 @@ MOST_KEPT = 32
 """Shared parts that a process keeps; a flow's tasks come in turn, so few are used at a time."""
 SHORT = 100
 """Texts below this length are sent again and again: it costs less than to look for them."""
+SCRIPT_MODULE = "__flow_script__"
+"""What a script is called whose flow was loaded from it."""
 _SMALL = frozenset({bool, int, float, complex, type(None)})
 _TEXTS = frozenset({str, bytes})
 
@@ -89,6 +92,7 @@ class Sender:
     """Pickles the calls of one run."""
 
     def __init__(self) -> None:
+        _send_scripts_by_value()
         self._shared: OrderedDict[int, tuple[Any, Part]] = OrderedDict()
         self._next = 0
         self._seen: dict[str, Any] = {}
@@ -159,6 +163,13 @@ def assembled(
     for (place, key), value in zip(places, found[first:], strict=True):
         found[place][key] = value
     return found[0], tuple(found[1:first])
+
+
+def _send_scripts_by_value() -> None:
+    """Have functions and classes of a flow's script sent themselves: its module exists here only."""
+    module = sys.modules.get(SCRIPT_MODULE)
+    if module is not None and SCRIPT_MODULE not in cloudpickle.list_registry_pickle_by_value():
+        cloudpickle.register_pickle_by_value(module)
 
 
 def _bare(found: Any) -> Any:

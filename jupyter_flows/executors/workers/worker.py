@@ -82,6 +82,8 @@ class Worker:
         """Whether the process runs. It is not reaped: until then its number stays that of its group."""
         if self._process.returncode is not None:
             return False
+        if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+            return self._process.poll() is None
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         except ChildProcessError:  # somebody else reaped it
