@@ -535,8 +535,8 @@ class FlowGraph:
 def _check_items(value: Any, key: str, task: Task) -> None:
     if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
         msg = (
-            f"task {task.name!r} cannot be mapped over argument {key!r}: a {type(value).__name__}"
-            " has no items to take one by one; "
+            f"task {task.name!r} cannot be mapped over argument {key!r}: it is of type "
+            f"{type(value).__name__}, which has no items to take one by one; "
             "wrap it in unmapped(...) to give it to every child, or make it a list"
         )
         raise InvalidTask(msg)
