@@ -227,12 +227,14 @@ class DaskCalls:
                 continue
             asked = self._asked[event.dask_key]
             asked.dask_key = event.dask_key
-            if asked.future is None or (asked.future.status == "finished" and self._is_lost()):
+            is_lost = asked.future is None or self._is_lost()
+            status = "cancelled" if is_lost else asked.future.status
+            if status == "cancelled":
                 self._settle(asked, self._lost(asked.name))
-            elif asked.future.status == "finished":
-                batch.append(asked)
-            else:
+            elif status == "error":
                 self._settle(asked, self._failed(asked, asked.future.exception()))
+            else:  # finished; or its worker died just now, and Dask makes it again
+                batch.append(asked)
         if batch:
             self._fetch(batch)
         self._try_suspect()
