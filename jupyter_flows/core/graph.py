@@ -228,21 +228,22 @@ class FlowGraph:
         self.add_task(task)
         for upstream in upstream_tasks or ():
             value, is_mapped, flattened = meant(upstream, is_mapped=mapped)
-            self.add_edge(self._as_task(value), task, mapped=is_mapped, flattened=flattened)
+            self.add_edge(self.as_task(value), task, mapped=is_mapped, flattened=flattened)
         for downstream in downstream_tasks or ():
             value, is_mapped, flattened = meant(downstream, is_mapped=mapped)
-            self.add_edge(task, self._as_task(value), mapped=is_mapped, flattened=flattened)
+            self.add_edge(task, self.as_task(value), mapped=is_mapped, flattened=flattened)
         for key, argument in (keyword_tasks or {}).items():
             value, is_mapped, flattened = meant(argument, is_mapped=mapped)
             if is_mapped or flattened or holds_task(value):
                 if is_mapped and not holds_task(value):
                     _check_items(value, key, task)
-                self.add_edge(self._as_task(value), task, key, mapped=is_mapped, flattened=flattened)
+                self.add_edge(self.as_task(value), task, key, mapped=is_mapped, flattened=flattened)
             else:
                 self._feed(task, key)
                 self.constants.setdefault(task, {})[key] = value
 
-    def _as_task(self, value: Any) -> Task:
+    def as_task(self, value: Any) -> Task:
+        """Return *value* as a task of this flow: itself, a collection of tasks, or a constant."""
         if isinstance(value, Task):
             return value
         if holds_task(value):
@@ -535,8 +536,8 @@ class FlowGraph:
 def _check_items(value: Any, key: str, task: Task) -> None:
     if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
         msg = (
-            f"task {task.name!r} cannot be mapped over argument {key!r}: a {type(value).__name__}"
-            " has no items to take one by one; "
+            f"task {task.name!r} cannot be mapped over argument {key!r}: it is of type "
+            f"{type(value).__name__}, which has no items to take one by one; "
             "wrap it in unmapped(...) to give it to every child, or make it a list"
         )
         raise InvalidTask(msg)

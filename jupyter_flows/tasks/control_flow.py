@@ -12,7 +12,6 @@ from typing import Any
 
 from jupyter_flows.core import triggers
 from jupyter_flows.core.current import current_case, current_flow, tags
-from jupyter_flows.core.operators import Constant, collection, holds_task
 from jupyter_flows.core.signals import SKIP
 from jupyter_flows.core.task import Task, task
 from jupyter_flows.errors import InvalidFlow
@@ -126,16 +125,6 @@ class case:  # noqa: N801 - Prefect 1's name
         self._tasks[task] = None
 
 
-def _as_task(value: Any, flow: Any) -> Task:
-    if isinstance(value, Task):
-        return value
-    if holds_task(value):
-        made, arguments = collection(value)
-        flow.set_dependencies(made, keyword_tasks=arguments)
-        return made
-    return Constant(value)
-
-
 def switch(condition: Task, cases: Mapping[Any, Any], *, mapped: bool = False) -> None:
     """Let the task of the value that *condition* gives run, and skip the others.
 
@@ -160,7 +149,7 @@ def switch(condition: Task, cases: Mapping[Any, Any], *, mapped: bool = False) -
     flow = condition._flow(None)  # noqa: SLF001 - says that a flow is missing, in the task's own words
     with tags("switch"):
         for value, branch in cases.items():
-            chosen = _as_task(branch, flow)
+            chosen = flow.as_task(branch)
             comparison = CompareValue(value).bind(value=condition, mapped=mapped, flow=flow)
             chosen.set_upstream(comparison, mapped=mapped, flow=flow)
 

@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_flows.core.apply_map import apply_map
 from jupyter_flows.core.context import context
 from jupyter_flows.core.current import current_flow, tags
-from jupyter_flows.core.operators import Constant, collection, holds_task
+from jupyter_flows.core.operators import Constant
 from jupyter_flows.core.signals import PAUSE
 from jupyter_flows.core.task import Task, task
 from jupyter_flows.schema.base import utc_now
@@ -26,13 +26,11 @@ def as_task(value: Any, flow: Any = None) -> Task:
     >>> as_task(5).run()
     5
     """
-    if isinstance(value, Task):
-        return value
-    if holds_task(value):
-        made, arguments = collection(value)
-        (flow or current_flow.get()).set_dependencies(made, keyword_tasks=arguments)
+    found = flow if flow is not None else current_flow.get()
+    if found is not None:
+        made: Task = found.as_task(value)
         return made
-    return Constant(value)
+    return value if isinstance(value, Task) else Constant(value)
 
 
 def defaults_from_attrs(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

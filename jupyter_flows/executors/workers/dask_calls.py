@@ -282,7 +282,7 @@ class DaskCalls:
         if self._suspects and not any(asked.is_suspect for asked in self._asked.values()):
             self._send(self._suspects.popleft())
 
-    def _failed(self, asked: _Asked, error: BaseException) -> Failed | None:
+    def _failed(self, asked: _Asked, error: BaseException | None) -> Failed | None:
         """Return why a call gave nothing; None if it is to be tried again."""
         kind = type(error).__name__
         if kind == "KilledWorker":
@@ -296,7 +296,8 @@ class DaskCalls:
                 "it may be what kills them, for instance by the memory it takes",
                 error,
             )
-        if kind in {"CancelledError", "FutureCancelledError"}:
+        # A future that was lost while it was asked has no exception at all.
+        if error is None or kind in {"CancelledError", "CommClosedError", "FutureCancelledError"}:
             return self._lost(asked.name)
         missing = f" ({error.name})" if isinstance(error, ModuleNotFoundError) and error.name else ""
         return Failed(
