@@ -25,9 +25,10 @@ from jupyter_flows.core.task import Task
 from jupyter_flows.engine import cache
 from jupyter_flows.engine.backend import Backend, FunctionBackend
 from jupyter_flows.engine.clock import Clock, SystemClock
+from jupyter_flows.engine.instructions import Instruction, LookUp, Propose, Settle, StartTask, WakeAt
 from jupyter_flows.engine.map_reports import MapReports
 from jupyter_flows.engine.namespace import NamespaceBackend
-from jupyter_flows.engine.plan import Instruction, LookUp, Plan, Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.plan import Plan
 from jupyter_flows.engine.reporter import NullReporter, Reporter, SafeReporter
 from jupyter_flows.engine.run_log import flow_logger, heard
 from jupyter_flows.engine.stdout import routed
@@ -309,7 +310,8 @@ class _Run:
             elif not self._ready:
                 return
             while self._due and self._due[0][0] <= self._clock.now():
-                self._obey(self.plan.time_reached(heapq.heappop(self._due)[1]))
+                place = heapq.heappop(self._due)[1]
+                self._obey(self.plan.time_reached(place, now=self._clock.now()))
 
     def cancel(self) -> None:
         """Stop what is under way as far as it can be, and cancel everything that has not ended."""

@@ -11,27 +11,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_flows.core.edge import Edge
-
-
-class Into(msgspec.Struct, frozen=True, eq=False):
-    """An edge into a task, as its run needs it.
-
-    Parameters
-    ----------
-    edge : Edge
-    up : int
-        Place of the upstream.
-    in_step : bool
-        Both ends are mapped and child waits for child.
-    judged : bool
-        What the upstream ended in matters; if not, it is only waited for.
-    """
-
-    edge: Edge
-    up: int
-    in_step: bool = False
-    judged: bool = True
+from jupyter_flows.core.state import Skipped, State
 
 
 class Item(msgspec.Struct, frozen=True, eq=False):
@@ -94,3 +74,8 @@ def unnested_one(value: Any) -> list[Any]:
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
+def can_be_mapped(state: State) -> bool:
+    """Whether the result of a task in this state is there to be mapped over."""
+    return state.is_successful() and not isinstance(state, Skipped)

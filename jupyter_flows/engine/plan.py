@@ -10,59 +10,25 @@ An edge of kind ``order`` only makes wait: what its upstream ended in says nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from jupyter_flows.core import state as states
-from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.graph import FlowGraph
-from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
-from jupyter_flows.core.triggers import all_successful, manual_only
-from jupyter_flows.engine.mapping import Into, Item, Unmappable, unnested, unnested_one, width_of
-
-
-class StartTask(msgspec.Struct, frozen=True):
-    """Call the task at *place*, as its *attempt*-th try; a person resumed it if *resume*."""
-
-    place: int
-    attempt: int
-    resume: bool = False
-
-
-class Propose(msgspec.Struct, frozen=True):
-    """The task at *place* is about to go from *old* to *state*: ask its handlers, then tell ``entered``."""
-
-    place: int
-    old: State
-    state: State
-
-
-class LookUp(msgspec.Struct, frozen=True):
-    """Look whether the result of the task at *place* is there already, then tell ``looked_up``."""
-
-    place: int
-
-
-class Settle(msgspec.Struct, frozen=True):
-    """The task at *place* is in *state* now: report it."""
-
-    place: int
-    state: State
-
-
-class WakeAt(msgspec.Struct, frozen=True):
-    """Send ``time_reached`` at *at*: the task at *place* is due then."""
-
-    place: int
-    at: datetime
-
-
-Instruction = StartTask | Propose | LookUp | Settle | WakeAt
+from jupyter_flows.engine import rules
+from jupyter_flows.engine.instructions import Instruction, LookUp, Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.mapping import (
+    Item,
+    Unmappable,
+    can_be_mapped,
+    unnested,
+    unnested_one,
+    width_of,
+)
+from jupyter_flows.engine.wiring import Into, Wiring
 
 
 class Plan:
@@ -108,8 +74,8 @@ class Plan:
         has_look_up: Callable[[Task], bool] = lambda _task: False,
     ) -> None:
         self.graph = graph
-        self.tasks = graph.sorted_tasks()
-        place = {task: index for index, task in enumerate(self.tasks)}
+        self._wiring = wiring = Wiring(graph)
+        self.tasks = wiring.tasks
         count = self._own = len(self.tasks)
         self.states: list[State] = [_PENDING] * count
         self.attempts = [0] * count
@@ -118,31 +84,12 @@ class Plan:
         self.loops: dict[int, tuple[int, Any]] = {}
         self._parents: list[int] = list(range(count))
         self._has_look_up = has_look_up
+        place = {task: index for index, task in enumerate(self.tasks)}
         self._given = {place[task]: state for task, state in (task_states or {}).items()}
-        self._open = [0] * count
-        self._into: list[list[Into]] = [[] for _ in range(count)]
-        self._down: list[list[int]] = [[] for _ in range(count)]
-        self._at_expansion: dict[int, list[int]] = {}
-        self._in_step: dict[int, list[int]] = {}
+        self._open = [len(intos) for intos in wiring.into]
         self._left: dict[int, int] = {}
-        self._chains: dict[int, int] = {}
         self._flat: dict[Into, list[Item]] = {}
         self._cancelled = False
-        mapped = {place[edge.downstream_task] for edge in graph.edges if edge.mapped}
-        for edge in graph.edges:
-            up, down = place[edge.upstream_task], place[edge.downstream_task]
-            self._open[down] += 1
-            in_step = edge.mapped and not edge.flattened and up in mapped
-            self._into[down].append(Into(edge, up, in_step, edge.kind != "order"))
-            if in_step:
-                # Depth first: the children wait for each other, the parents only for the number of them.
-                self._at_expansion.setdefault(up, []).append(down)
-                self._in_step.setdefault(up, []).append(down)
-            else:
-                self._down[up].append(down)
-        for one in sorted(mapped):
-            chain = [self._chains[into.up] for into in self._into[one] if into.in_step]
-            self._chains[one] = min(chain, default=one)
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -160,9 +107,7 @@ class Plan:
         """What was found of the result of the task at *place*: the state it gives, or None."""
         if self._cancelled:
             return []
-        if state is not None:
-            return [Propose(place, self.states[place], state)]
-        return [self._started_or_refused(place, resume=False)]
+        return [self._start(place) if state is None else Propose(place, self.states[place], state)]
 
     def attempt_ended(self, place: int, state: State, *, now: datetime) -> list[Instruction]:
         """An attempt ended in *state*: go on with a loop, propose a retry, or let the downstreams know."""
@@ -172,8 +117,8 @@ class Plan:
             self.attempts[place] = 0
             again = states.Pending(f"Looping task (on loop index {state.loop_count})", at=now)
             return [Settle(place, state), Propose(place, state, again)]
-        if isinstance(state, states.Failed) and self._may_retry(place, state):
-            attempt = self.attempts[place]
+        attempt = self.attempts[place]
+        if isinstance(state, states.Failed) and not self._cancelled and rules.may_retry(task, state, attempt):
             retrying = states.Retrying(
                 f"attempt {attempt} of {task.max_retries + 1} failed: {state.message or 'no message'}",
                 state.result,
@@ -195,11 +140,15 @@ class Plan:
             self._wait(place, state, out, now)
         return out
 
-    def time_reached(self, place: int) -> list[Instruction]:
+    def time_reached(self, place: int, *, now: datetime) -> list[Instruction]:
         """The task at *place* is due."""
         if self._cancelled or self.states[place].is_finished():
             return []
-        return [self._start(place)]
+        if place in self._wiring.chains and self.map_index[place] < 0:
+            out: list[Instruction] = []
+            self._work([place], out, now)
+            return out
+        return [self._start(place, resume=isinstance(self.states[place], states.Paused))]
 
     def cancel_asked(self) -> list[Instruction]:
         """The run is stopped: whatever has not ended is cancelled."""
@@ -217,7 +166,7 @@ class Plan:
     def final_state(self) -> State:
         """What the flow ends in, by its reference tasks; of mapped ones by their children."""
         for place in self.children:
-            if not self.states[place].is_finished():
+            if isinstance(self.states[place], states.Running):
                 # Some of its children wait: the run can go on from their states.
                 self.states[place] = self._mapped(place)
         by_task = dict(zip(self.tasks[: self._own], self.states[: self._own], strict=True))
@@ -231,14 +180,8 @@ class Plan:
         if waiting:
             names = ", ".join(waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
             return states.Paused(f"waits for approval of {names}", by_task)
-        reference = [
-            state for task in self.graph.reference_tasks() for state in states.expanded(by_task[task])
-        ]
-        if any(state.is_failed() for state in reference):
-            return states.Failed("Some reference tasks failed.", by_task)
-        if all(state.is_successful() for state in reference):
-            return states.Success("All reference tasks succeeded.", by_task)
-        return states.Success("No reference tasks failed.", by_task)
+        kind, sentence = rules.flow_state([by_task[task] for task in self.graph.reference_tasks()])
+        return kind(sentence, by_task)
 
     # -- what the runner asks ---------------------------------------------------------------------------
 
@@ -246,7 +189,7 @@ class Plan:
         """Return the arguments that the task at *place* gets from its upstreams."""
         index = self.map_index[place]
         found: dict[str, Any] = {}
-        for into in self._into[self._parents[place]]:
+        for into in self._wiring.into[self._parents[place]]:
             key = into.edge.key
             if key is None:
                 continue
@@ -260,7 +203,7 @@ class Plan:
                 found[key] = items[index].value if items is not None else state.result
             else:
                 # One of several may have failed: its trigger decides whether the children see that.
-                found[key] = state.result[index] if _can_be_mapped(state) else state.result
+                found[key] = state.result[index] if can_be_mapped(state) else state.result
         return found
 
     def full_name(self, place: int) -> str:
@@ -276,17 +219,9 @@ class Plan:
     def rank(self, place: int) -> tuple[int, int, int]:
         """Return what orders tasks that are ready: by place, children of chained maps depth first."""
         index = self.map_index[place]
-        return (place, -1, place) if index < 0 else (self._chains[self._parents[place]], index, place)
+        return (place, -1, place) if index < 0 else (self._wiring.chains[self._parents[place]], index, place)
 
-    # -- rules ------------------------------------------------------------------------------------
-
-    def _may_retry(self, place: int, state: State) -> bool:
-        task = self.tasks[place]
-        if self._cancelled or self.attempts[place] > task.max_retries:
-            return False
-        if isinstance(state, states.TriggerFailed):
-            return False
-        return not task.retry_on or isinstance(state.result, task.retry_on)
+    # -- looking ------------------------------------------------------------------------------------
 
     def _start(self, place: int, *, resume: bool = False) -> Instruction:
         self.attempts[place] += 1
@@ -303,7 +238,7 @@ class Plan:
     def _look(self, place: int, agenda: Agenda, out: list[Instruction], now: datetime) -> None:
         """All upstreams of the task at *place* have ended: decide."""
         given = self._given.pop(place, None)
-        if place in self._chains:
+        if place in self._wiring.chains:
             self._look_at_mapped(place, given, agenda, out)
             return
         resume = isinstance(given, states.Resume)
@@ -316,56 +251,19 @@ class Plan:
             if isinstance(given, states.Scheduled) and (given.start_time is None or given.start_time > now):
                 self._wait(place, given, out, now)
                 return
-        skipped = self._skipped(place)
-        if skipped is not None:
-            out.append(Propose(place, self.states[place], skipped))
-        elif not resume and self._has_look_up(self.tasks[place]):
+            resume = isinstance(given, states.Paused)
+        task = self.tasks[place]
+        seen = [
+            (into, self._seen(place, into)) for into in self._wiring.into[self._parents[place]] if into.judged
+        ]
+        decided = rules.skipped(task, seen) or rules.refused(task, seen, resume=resume)
+        if decided is not None:
+            out.append(Propose(place, self.states[place], decided))
+        elif not resume and self._has_look_up(task):
+            # After the trigger: what was kept of a task that may not run is of no use.
             out.append(LookUp(place))
         else:
-            out.append(self._started_or_refused(place, resume=resume))
-
-    def _started_or_refused(self, place: int, *, resume: bool) -> Instruction:
-        refused = self._refused(place, resume=resume)
-        if refused is None:
-            return self._start(place, resume=resume)
-        return Propose(place, self.states[place], refused)
-
-    def _skipped(self, place: int) -> State | None:
-        """Return Skipped if an upstream was, and the task follows it."""
-        if not self.tasks[place].skip_on_upstream_skip:
-            return None
-        for into in self._into[self._parents[place]]:
-            if not into.judged:
-                continue
-            state = self._seen(place, into)
-            if isinstance(state, states.Skipped) or (
-                isinstance(state, states.Mapped)
-                and place not in self._chains
-                and any(isinstance(child, states.Skipped) for child in state.map_states)
-            ):
-                return states.Skipped(f"upstream task {into.edge.upstream_task.name} was skipped")
-        return None
-
-    def _refused(self, place: int, *, resume: bool) -> State | None:
-        """Return the state that the task's trigger gives it instead of letting it run, or None."""
-        task = self.tasks[place]
-        intos = self._into[self._parents[place]]
-        if task.trigger is all_successful:
-            for into in intos:
-                state = self._seen(place, into)
-                if into.judged and (
-                    not isinstance(state, states.Success)
-                    or (
-                        type(state) is states.Mapped
-                        and not all(isinstance(child, states.Success) for child in state.map_states)
-                    )
-                ):
-                    break
-            else:
-                return None
-        elif task.trigger is manual_only and resume:
-            return None
-        return refusal(task, {into.edge: self._seen(place, into) for into in intos if into.judged})
+            out.append(self._start(place, resume=resume))
 
     def _seen(self, place: int, into: Into) -> State:
         """Return the state of an upstream as the task at *place* sees it: a child sees its own partner."""
@@ -388,30 +286,38 @@ class Plan:
         out: list[Instruction],
     ) -> None:
         """It is known how many items there are: make the children."""
-        if isinstance(given, states.Mapped):
-            self._expand(place, len(given.map_states), agenda, out, given.map_states)
+        if place in self.children:
+            # Its handlers wanted it to wait.
+            agenda.append((place, self._mapped(place)))
             return
-        if given is not None and given.is_finished():
+        kept = given.map_states if isinstance(given, states.Mapped) else None
+        if given is not None and kept is None and given.is_finished():
             agenda.append((place, given))
             return
-        skipped = self._skipped(place)
-        width = skipped or self._width(place)
+        intos = self._wiring.into[place]
+        seen = [(into, self.states[into.up]) for into in intos if into.judged]
+        width = rules.skipped(self.tasks[place], seen, expands=True) or self._width(place)
+        if kept is not None and all(state.is_finished() for state in kept):
+            # None of them needs what is mapped over, which perhaps was not kept.
+            width = len(kept) if isinstance(width, State) else max(width, len(kept))
         if isinstance(width, State):
             out.append(Propose(place, self.states[place], width))
+        elif kept is not None:
+            self._expand(place, width, agenda, out, kept[:width])
         else:
             self._expand(place, width, agenda, out, [given] * width if given is not None else ())
 
     def _width(self, place: int) -> int | State:
         """Return the number of children: the shortest of what is mapped over, or why there are none."""
         widths = []
-        for into in self._into[place]:
+        for into in self._wiring.into[place]:
             if not into.edge.mapped:
                 continue
             state = self.states[into.up]
             if into.in_step and into.up in self.children:
                 widths.append(len(self.children[into.up]))
                 continue
-            if not _can_be_mapped(state):
+            if not can_be_mapped(state):
                 continue
             try:
                 if into.edge.flattened:
@@ -459,7 +365,7 @@ class Plan:
         self._parents.extend([place] * width)
         self._open.extend([0] * width)
         self._left[place] = width
-        for into in self._into[place]:
+        for into in self._wiring.into[place]:
             if into.in_step and into.up in self.children:
                 for index, up in zip(range(width), self.children[into.up], strict=False):
                     if not self.states[up].is_finished():
@@ -468,23 +374,22 @@ class Plan:
             self._given[first + index] = state
         self.states[place] = states.Running(f"Mapping over {width} items.")
         out.append(Settle(place, self.states[place]))
-        for down in self._at_expansion.get(place, ()):
-            self._open[down] -= 1
-            if self._open[down] == 0:
-                agenda.append(down)
+        agenda.extend(self._counted_down(self._wiring.in_step.get(place, ())))
         if width == 0:
-            agenda.append((place, self._mapped(place)))
+            self._map_ended(place, agenda, out)
         # The last one first: the agenda is a stack.
         agenda.extend(child for child in reversed(places) if self._open[child] == 0)
 
     def _mapped(self, place: int) -> State:
-        """Return the state of a mapped task whose children have all ended."""
-        found = [self.states[child] for child in self.children[place]]
-        failed = sum(state.is_failed() for state in found)
-        skipped = sum(isinstance(state, states.Skipped) for state in found)
-        told = f"{len(found)} children" + (f", {failed} failed" if failed else "")
-        told += f", {skipped} skipped" if skipped else ""
-        return states.Mapped(told, [state.result for state in found], map_states=found)
+        return rules.mapped([self.states[child] for child in self.children[place]])
+
+    def _map_ended(self, place: int, agenda: Agenda, out: list[Instruction]) -> None:
+        """The last child of the mapped task at *place* ended."""
+        state = self._mapped(place)
+        if self.tasks[place].state_handlers:
+            out.append(Propose(place, _PENDING, state))
+        else:
+            agenda.append((place, state))
 
     # -- settling ----------------------------------------------------------------------------------------
 
@@ -508,57 +413,41 @@ class Plan:
                 continue  # a late or repeated event: the first one counts
             self.states[place] = state
             out.append(Settle(place, state))
-            ready = self._freed_by(place)
+            ready = self._freed_by(place, out)
             ready.reverse()
             agenda.extend(ready)
 
-    def _freed_by(self, place: int) -> Agenda:
+    def _freed_by(self, place: int, out: list[Instruction]) -> Agenda:
         """Return what can be looked at now that the task at *place* has ended."""
-        ready: Agenda = []
         index = self.map_index[place]
         if index < 0:
-            for down in self._down[place]:
-                self._open[down] -= 1
-                if self._open[down] == 0:
-                    ready.append(down)
+            ready = self._counted_down(self._wiring.down[place])
             if place not in self.children:
                 # It ended without children: whoever goes in step with it need not wait for their number.
-                for down in self._at_expansion.get(place, ()):
-                    self._open[down] -= 1
-                    if self._open[down] == 0:
-                        ready.append(down)
+                ready += self._counted_down(self._wiring.in_step.get(place, ()))
             return ready
         parent = self._parents[place]
-        for down in self._in_step.get(parent, ()):
-            places = self.children.get(down)
-            if places is not None and index < len(places):
-                child = places[index]
-                self._open[child] -= 1
-                if self._open[child] == 0:
-                    ready.append(child)
+        partners = [
+            self.children[down][index]
+            for down in self._wiring.in_step.get(parent, ())
+            if down in self.children and index < len(self.children[down])
+        ]
+        ready = self._counted_down(partners)
         self._left[parent] -= 1
         if self._left[parent] == 0:
-            ready.append((parent, self._mapped(parent)))
+            self._map_ended(parent, ready, out)
+        return ready
+
+    def _counted_down(self, places: Iterable[int]) -> Agenda:
+        """Return those of the *places* that waited for nothing else."""
+        ready: Agenda = []
+        for place in places:
+            self._open[place] -= 1
+            if self._open[place] == 0:
+                ready.append(place)
         return ready
 
 
 _PENDING = states.Pending("not begun")
 Agenda = list[int | tuple[int, State]]
 """Places to look at, and places to settle with their states."""
-
-
-def _can_be_mapped(state: State) -> bool:
-    return state.is_successful() and not isinstance(state, states.Skipped)
-
-
-def refusal(task: Task, upstream_states: Mapping[Edge, State]) -> State | None:
-    """Return the state that a task's trigger refuses with, or None if it lets the task run."""
-    try:
-        if task.trigger(upstream_states):
-            return None
-    except PrefectStateSignal as signal:
-        return signal.state
-    except Exception as error:  # noqa: BLE001 - a trigger is the user's code
-        return states.TriggerFailed(f"the trigger of task {task.name} raised {type(error).__name__}", error)
-    name = getattr(task.trigger, "__name__", type(task.trigger).__name__)
-    return states.TriggerFailed(f"trigger {name} said no")

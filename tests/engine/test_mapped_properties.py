@@ -156,7 +156,7 @@ def mapped(node, number, ups, log):
         else:
             widths.append(len(state.children) if state.kind == "Mapped" else len(state.value))
     if not widths:
-        return Seen("Failed", "error")
+        return Seen("Failed")
     children = []
     for index in range(min(widths)):
         seen, arguments = [], []

@@ -225,7 +225,7 @@ def test_retries_are_per_child(executor):
     assert [0, 1, 1, 1, 2] == sorted(tries)
 
 
-def test_state_handlers_see_each_child():
+def test_state_handlers_see_each_child_and_the_mapped_task():
     seen = []
 
     def handler(one, old, new):
@@ -235,9 +235,8 @@ def test_state_handlers_see_each_child():
     with Flow("f") as flow:
         double.map(numbers(2), task_args={"state_handlers": [handler]})
     flow.run()
-    assert {(index, f"double[{index}]", kind) for index in (0, 1) for kind in ("Running", "Success")} == set(
-        seen
-    )
+    children = {(index, f"double[{index}]", kind) for index in (0, 1) for kind in ("Running", "Success")}
+    assert {*children, (None, "double", "Mapped")} == set(seen)
 
 
 def test_the_context_knows_which_child_it_is():

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from jupyter_flows import Task
 from jupyter_flows.core import state
 from jupyter_flows.core.graph import FlowGraph
-from jupyter_flows.engine.plan import Plan, Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.instructions import Propose, Settle, StartTask, WakeAt
+from jupyter_flows.engine.plan import Plan
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ def test_a_failure_is_proposed_for_a_retry_and_wakes_after_the_delay():
     assert proposal.state.message == "attempt 1 of 2 failed: bad"
     settle, wake = plan.entered(0, proposal.state, now=NOW)
     assert (settle.state, wake) == (proposal.state, WakeAt(0, NOW + timedelta(seconds=9)))
-    assert plan.time_reached(0) == [StartTask(0, 2)]
+    assert plan.time_reached(0, now=NOW) == [StartTask(0, 2)]
     assert kinds(plan.attempt_ended(0, state.Failed(), now=NOW)) == [("Settle", 0)]
 
 
@@ -76,7 +77,7 @@ def test_after_a_cancel_nothing_starts():
         "the run was cancelled before it began",
     ]
     assert plan.attempt_ended(0, state.Failed(), now=NOW) == []
-    assert plan.time_reached(1) == []
+    assert plan.time_reached(1, now=NOW) == []
     assert isinstance(plan.final_state(), state.Cancelled)
 
 
@@ -86,7 +87,7 @@ def test_a_retrying_state_that_is_given_counts_on():
         count=1, max_retries=3, retry_delay=1, task_states={0: state.Retrying(start_time=at, run_count=2)}
     )
     assert kinds(plan.begin(NOW)) == [("Settle", 0), ("WakeAt", 0)]
-    assert plan.time_reached(0) == [StartTask(0, 3)]
+    assert plan.time_reached(0, now=NOW) == [StartTask(0, 3)]
 
 
 def test_given_ends_pass_through_without_a_call():
