@@ -87,6 +87,8 @@ class Ledger:
             self.name_readers[name] = self.name_readers.get(name, 0) | 1 << self.cell
         changes = self._touch(name, binding.value)
         if not writers and not changes:
+            if not binding.writers and not name.startswith("__flows_"):
+                self.reads.add(name)  # nobody gives it, as an earlier cell was told: a run may show who does
             return binding.value
         self.reads.add(name)
         above = 0

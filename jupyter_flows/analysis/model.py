@@ -9,6 +9,7 @@ import msgspec
 
 Role = Literal["setup", "parameters", "task", "plain", "skip"]
 EdgeKind = Literal["data", "order", "channel", "declared"]
+Seen = Literal["static", "run", "both"]
 
 
 class CellSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,8 @@ class CellEdge(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     kind: EdgeKind
     reason: str
+    seen: Seen = "static"
+    """Whether the source shows it, a run did, or both."""
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
