@@ -65,6 +65,8 @@ class Settings:
     """Megabytes of undelivered states and logs kept per run while the server is away."""
     environment_policy: str = "warn"
     """What a run does when its environment differs: ``refuse``, ``warn`` or ``ignore``."""
+    trace: bool = True
+    """Look at the variables around each cell that is run by hand, to find what source text cannot show."""
     log_level: str = "INFO"
     """Level of jupyter_flows' own log."""
 

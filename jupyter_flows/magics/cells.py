@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,12 @@ class RecordedCell(msgspec.Struct, kw_only=True):
     error: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    ran_source: str | None = None
+    """What ran the last time; ``source`` may have been edited and saved since."""
+    run_number: int = 0
+    """Cells are counted as they begin: a greater number ran later, whatever the clock says."""
+    has_failed: bool = False
+    """Whether the last run ended with an error, which stays known when the source is edited."""
 
 
 class CellRecorder:
@@ -49,7 +55,10 @@ class CellRecorder:
         self.cells: dict[str, RecordedCell] = {}
         self.watchers: list[Callable[[RecordedCell], None]] = []
         self._path = path
-        self._running: tuple[object, RecordedCell] | None = None
+        self._running: list[tuple[object, RecordedCell]] = []
+        self._count = 0
+        self.ran_before: dict[str, int] = {}
+        """Sources that ran before anything was recorded, with their numbers."""
         self._read: tuple[tuple[str, int, int], NotebookCells | None] | None = None
         self._previous: str | None = None
         self._after: dict[str, str | None] = {}
@@ -92,6 +101,11 @@ class CellRecorder:
     def _saved_at(self) -> datetime:
         return datetime.fromtimestamp(self._read[0][1] / 1e9 if self._read is not None else 0, UTC)
 
+    @property
+    def last_id(self) -> str | None:
+        """Id of the cell that began last."""
+        return self._previous
+
     # -- events of the shell ------------------------------------------------------------------
 
     def begin(self, source: str, cell_id: str | None, *, execution: object = None) -> None:
@@ -104,8 +118,21 @@ class CellRecorder:
         cell.source = source
         cell.state, cell.error = "Running", ""
         cell.started_at, cell.ended_at = utc_now(), None
-        self._running, self._previous = (execution, cell), cell_id
+        self._count += 1
+        cell.ran_source, cell.run_number, cell.has_failed = source, self._count, False
+        self._running.append((execution, cell))
+        self._previous = cell_id
         self._tell(cell)
+
+    def assume(self, sources: Iterable[str]) -> None:
+        """Take it that these ran, in this order, before the extension was loaded."""
+        for source in sources:
+            self._count += 1
+            self.ran_before[source] = self._count
+
+    def running(self, execution: object) -> RecordedCell | None:
+        """Return the cell that *execution* runs, if it is the innermost that runs."""
+        return self._running[-1][1] if self._running and self._running[-1][0] is execution else None
 
     def _id_by_source(self, source: str) -> str:
         """Return the id of a cell whose front end sends none: of the recorded, else the saved one like it."""
@@ -121,10 +148,11 @@ class CellRecorder:
 
     def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:
         """The cell that ran has ended; *skipped*: its ``--when`` was false."""
-        if self._running is None or self._running[0] is not execution:
+        cell = self.running(execution)
+        if cell is None:
             return
-        cell, self._running = self._running[1], None
-        cell.ended_at = utc_now()
+        self._running.pop()
+        cell.ended_at, cell.has_failed = utc_now(), error is not None
         cell.state = "Failed" if error is not None else "Skipped" if skipped else "Success"
         cell.error = "" if error is None else type(error).__name__
         self._tell(cell)

@@ -42,6 +42,8 @@ def flow_line(shell: Any, line: str, *, headless: bool) -> None:
 def current_flow(shell: Any, *, name: str | None = None) -> Any:
     """Return the flow of the notebook as it stands: a :class:`~jupyter_flows.flow.Flow` of its cells.
 
+    Its edges are those of the source, and those that running the cells here has shown.
+
     Raises
     ------
     FlowsError : the cells make no flow; which, and why.
@@ -49,7 +51,8 @@ def current_flow(shell: Any, *, name: str | None = None) -> Any:
     from jupyter_flows.flow import Flow
     from jupyter_flows.notebook.build import build_flow
 
-    flow = build_flow(shell.jupyter_flows_recorder.notebook(), name, make=Flow)
+    notebook = shell.jupyter_flows_recorder.notebook()
+    flow = build_flow(notebook, name, make=Flow, analysis=shell.jupyter_flows_desk.analysis(notebook))
     if not any(task.role == "task" for task in flow.tasks):
         msg = "this notebook has no task yet: begin a cell with %%task, run it, and try again"
         raise NotebookWithoutTasks(msg)

@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from jupyter_flows.magics.cells import CellRecorder
+from jupyter_flows.magics.desk import Desk
 from jupyter_flows.magics.task_magic import TaskLines
 
 HELP = {
@@ -32,13 +33,20 @@ def load_ipython_extension(shell: Any) -> None:
     """Make ``%%task``, ``%%parameters``, ``%%skip`` and ``%flow`` known to *shell*."""
     if getattr(shell, "jupyter_flows_recorder", None) is not None:
         return
+    headless = bool(os.environ.get("JUPYTER_FLOWS_RUN_ID"))
     recorder = CellRecorder()
     shell.jupyter_flows_recorder = recorder
+    desk = Desk(
+        recorder,
+        namespace=shell.user_ns,
+        hidden=shell.user_ns_hidden,
+        is_tracing=not headless and _is_trace_wanted(),
+    )
+    shell.jupyter_flows_desk = desk
     lines = TaskLines(shell)
     shell.jupyter_flows_lines = lines
     shell.input_transformers_cleanup.append(lines)
     shell.ast_transformers.append(lines)
-    headless = bool(os.environ.get("JUPYTER_FLOWS_RUN_ID"))
 
     def flow(line: str) -> None:
         """Declare the flow, show it, or act on it: ``%flow [NAME | run | register | runs | …]``."""
@@ -61,17 +69,30 @@ def load_ipython_extension(shell: Any) -> None:
     if headless:
         return
 
+    history = getattr(shell, "history_manager", None)
+    recorder.assume(source for source in getattr(history, "input_hist_raw", ()) if source)
+
     def pre_run_cell(info: Any) -> None:
         if info.raw_cell and info.store_history and not info.silent:
-            recorder.begin(info.raw_cell, getattr(info, "cell_id", None), execution=info)
+            desk.begin(info.raw_cell, getattr(info, "cell_id", None), execution=info)
 
     def post_run_cell(result: Any) -> None:
         error = result.error_before_exec or result.error_in_exec
-        recorder.end(error, execution=result.info, skipped=lines.skipped)
+        desk.end(error, execution=result.info, skipped=lines.skipped)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))
     for event, function in shell.jupyter_flows_events:
         shell.events.register(event, function)
+
+
+def _is_trace_wanted() -> bool:
+    from jupyter_flows.errors import InvalidSettings
+    from jupyter_flows.settings import load_settings
+
+    try:
+        return load_settings().trace
+    except InvalidSettings:
+        return False  # whoever needs a setting says what is wrong with it; loading must not fail
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -95,4 +116,5 @@ def unload_ipython_extension(shell: Any) -> None:
         if stop is not None:
             stop()
     shell.jupyter_flows_recorder = None
+    shell.jupyter_flows_desk = None
     shell.jupyter_flows_events = ()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from jupyter_flows.analysis import CellInfo, TaskOptions, analyse, validate
+from jupyter_flows.analysis import Analysis, CellInfo, TaskOptions, analyse, validate
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.serialize import make_parameter_spec
 from jupyter_flows.core.triggers import BY_NAME
@@ -31,6 +31,7 @@ def build_flow(
     name: str | None = None,
     *,
     make: Callable[[str], G] | type[FlowGraph] = FlowGraph,
+    analysis: Analysis | None = None,
 ) -> Any:
     """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
 
@@ -41,6 +42,8 @@ def build_flow(
         Default: what ``%flow NAME`` says, else the file's name.
     make : callable
         Makes the graph from a name; ``Flow`` where its verbs are wanted.
+    analysis : Analysis, optional
+        Of these very cells, if it is known: a kernel that ran them knows more edges than their source.
 
     Returns
     -------
@@ -52,7 +55,8 @@ def build_flow(
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
     """
-    analysis = analyse(notebook.plain())
+    if analysis is None:
+        analysis = analyse(notebook.plain())
     validate(analysis)
     declared = declaration(cell.source for cell in notebook.cells)
     graph = make(name or declared.name or PurePath(notebook.path).stem or "notebook")

@@ -1,0 +1,191 @@
+"""The notebook as it stands at this desk: what it says, what its runs showed, what is out of date.
+
+Puts together the recorder (what ran), the tracer (what that did) and the analysis (what needs what), and
+reads the notebook again only where a source has changed: all of this is asked for at every cell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jupyter_flows.magics.cells import CellRecorder, RecordedCell
+
+if TYPE_CHECKING:
+    # Each of these brings the analysis with it, which %load_ext need not wait for.
+    from jupyter_flows.analysis import Analysis
+    from jupyter_flows.analysis.observed import Observed
+    from jupyter_flows.magics.staleness import LastRun, Standing, Step
+    from jupyter_flows.magics.trace import Tracer
+    from jupyter_flows.notebook.read import CodeCell, NotebookCells
+
+
+class Desk:
+    """What is known of the notebook that one kernel serves.
+
+    Parameters
+    ----------
+    recorder : CellRecorder
+    namespace : dict
+        The user's.
+    hidden : dict
+        Names in it that are the shell's.
+    is_tracing : bool
+        Whether to look at the namespace around each cell.
+    """
+
+    def __init__(
+        self,
+        recorder: CellRecorder,
+        *,
+        namespace: dict[str, Any],
+        hidden: dict[str, Any],
+        is_tracing: bool,
+    ) -> None:
+        self.recorder = recorder
+        self._namespace = namespace
+        self._hidden = hidden
+        self._is_tracing = is_tracing
+        self._tracer: Tracer | None = None
+        self._observed: dict[str, tuple[str, Observed]] = {}
+        self._read: tuple[tuple[CodeCell, ...], Analysis] | None = None
+        self._merged: tuple[Analysis, dict[str, Observed], Analysis] | None = None
+        self.is_catching_up = False
+        """Whether the cells that run now run because they are out of date."""
+        self._parts: dict[str, bool] = {}
+
+    # -- events of the shell ----------------------------------------------------------------------
+
+    def begin(self, source: str, cell_id: str | None, *, execution: object = None) -> None:
+        """A cell is about to run."""
+        self.recorder.begin(source, cell_id, execution=execution)
+        self._say_what_is_old()
+        if self._is_tracing:
+            if self._tracer is None:
+                from jupyter_flows.magics.trace import Tracer
+
+                self._tracer = Tracer(self._namespace, self._hidden)
+            self._tracer.begin(source)
+
+    def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:
+        """The cell that ran has ended."""
+        cell = self.recorder.running(execution)
+        observed = self._tracer.end() if self._tracer is not None and cell is not None else None
+        if observed is not None and cell is not None:
+            self._keep(cell, observed)
+        self.recorder.end(error, execution=execution, skipped=skipped)
+
+    def _keep(self, cell: RecordedCell, observed: Observed) -> None:
+        """Remember what a cell did; what several runs of one source showed adds up."""
+        source, earlier = self._observed.get(cell.id, ("", None))
+        if earlier is not None and source == cell.source:
+            observed = earlier.joined(observed)
+        self._observed[cell.id] = (cell.source, observed)
+
+    # -- the graph ----------------------------------------------------------------------------------
+
+    def analysis(self, notebook: NotebookCells | None = None) -> Analysis:
+        """Return the analysis of the notebook, with the edges that its runs showed."""
+        from jupyter_flows.analysis.observed import with_observed
+
+        notebook = notebook or self.recorder.notebook()
+        read = self._analysis_of(notebook)
+        sources = {cell.id: cell.source for cell in notebook.cells}
+        observed = {
+            cell_id: facts
+            for cell_id, (source, facts) in self._observed.items()
+            if sources.get(cell_id) == source
+        }
+        if self._merged is None or self._merged[0] is not read or self._merged[1] != observed:
+            self._merged = (read, observed, with_observed(read, observed))
+        return self._merged[2]
+
+    def _analysis_of(self, notebook: NotebookCells) -> Analysis:
+        from jupyter_flows.analysis import analyse
+
+        if self._read is None or self._read[0] != notebook.cells:
+            self._read = (notebook.cells, analyse(notebook.plain()))
+        return self._read[1]
+
+    # -- what is out of date ---------------------------------------------------------------------------
+
+    def standings(self, notebook: NotebookCells | None = None) -> dict[str, Standing]:
+        """Return how each cell of the flow stands, by id."""
+        from jupyter_flows.magics.staleness import standings
+
+        notebook = notebook or self.recorder.notebook()
+        analysis = self.analysis(notebook)
+        return standings(analysis, self._sources(notebook), self._runs(notebook, analysis))
+
+    def plan(self) -> list[Step]:
+        """Return the cells to run so that nothing is out of date."""
+        from jupyter_flows.magics.staleness import plan
+
+        notebook = self.recorder.notebook()
+        analysis = self.analysis(notebook)
+        writes = {cell.id: frozenset((*cell.writes, *cell.deletes)) for cell in analysis.cells}
+        for cell_id, (_, facts) in self._observed.items():
+            writes[cell_id] = writes.get(cell_id, frozenset()) | facts.writes
+        return plan(analysis, self.standings(notebook), self._runs(notebook, analysis), writes=writes)
+
+    def remark(self) -> str:
+        """Return what to say before the cell that begins now: that it gets old values, or nothing."""
+        from jupyter_flows.magics.staleness import remark
+
+        notebook = self.recorder.notebook()
+        cell_id = self.recorder.last_id
+        if not any("%%task" in cell.source or "task" in cell.tags for cell in notebook.cells):
+            return ""  # no flow, no graph
+        analysis = self.analysis(notebook)
+        standing = self.standings(notebook)
+        if not any(cell.role == "task" for cell in analysis.cells):
+            return ""
+        return next(
+            (
+                remark(cell, analysis, standing)
+                for cell in analysis.cells
+                if cell.id == cell_id and cell.id in standing
+            ),
+            "",
+        )
+
+    def _say_what_is_old(self) -> None:
+        if self.is_catching_up:
+            return
+        # Two tasks of one name, a broken file: a cell runs all the same, and %flow says what is wrong.
+        with contextlib.suppress(Exception):
+            said = self.remark()
+            if said:
+                print(said, file=sys.stderr)  # noqa: T201 - before the cell's own output, and apart from it
+
+    def _sources(self, notebook: NotebookCells) -> dict[str, str]:
+        """Return the sources of the cells that are part of the flow."""
+        from jupyter_flows.notebook.flow_line import has_only_flow_lines
+
+        found = {}
+        for cell in notebook.cells:
+            if cell.source not in self._parts:
+                self._parts[cell.source] = bool(cell.source.strip()) and not has_only_flow_lines(cell.source)
+            if self._parts[cell.source]:
+                found[cell.id] = cell.source
+        return found
+
+    def _runs(self, notebook: NotebookCells, analysis: Analysis) -> dict[str, LastRun]:
+        from jupyter_flows.magics.staleness import LastRun
+
+        found = {}
+        for cell, info in zip(notebook.cells, analysis.cells, strict=True):
+            recorded = self.recorder.cells.get(cell.id)
+            if recorded is not None and recorded.ran_source is not None:
+                found[cell.id] = LastRun(
+                    number=recorded.run_number,
+                    source=recorded.ran_source,
+                    has_failed=recorded.has_failed,
+                )
+            elif cell.source in self.recorder.ran_before and all(
+                name in self._namespace for name in info.writes
+            ):
+                # The same text ran before the extension was loaded, and its names are still there.
+                found[cell.id] = LastRun(number=self.recorder.ran_before[cell.source], source=cell.source)
+        return found
