@@ -6,7 +6,7 @@ one; it takes none away, since it saw one way through the cells only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -43,6 +43,12 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
             changes=self.changes | other.changes,
             reads=self.reads | other.reads,
             not_looked_at=self.not_looked_at & other.not_looked_at,
+        )
+
+    def without_changes(self, names: Collection[str]) -> Observed:
+        """Return the same without what was done to these names in place: somebody else did it."""
+        return msgspec.structs.replace(
+            self, changes=self.changes.difference(names), reads=self.reads.difference(names)
         )
 
     @property

@@ -92,8 +92,9 @@ class Desk:
         notebook = notebook or self.recorder.notebook()
         read = self._analysis_of(notebook)
         sources = {cell.id: cell.source for cell in notebook.cells}
+        restless = self._tracer.restless if self._tracer is not None else ()
         observed = {
-            cell_id: facts
+            cell_id: facts.without_changes(restless)
             for cell_id, (source, facts) in self._observed.items()
             if sources.get(cell_id) == source
         }

@@ -13,7 +13,7 @@ import gc
 import sys
 from array import array
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from types import (
     AsyncGeneratorType,
@@ -30,10 +30,10 @@ from typing import Any
 DEPTH = 5
 OBJECTS = 200
 """How many objects behind one name are looked at, at most."""
-ITEMS = 64
+ITEMS = 32
 """How many items of a container are looked at: half from the front, half from the back."""
-BYTES = 4096
-"""Below this an array is looked at whole, above by a sample of at most an eighth of it."""
+BYTES = 16_384
+"""Below this an array is looked at whole, above by a sample of an eighth of this."""
 TEXT = 64
 COLUMNS = 32
 
@@ -65,6 +65,9 @@ def picture(value: object, looks: Looks | None = None) -> Picture | None:
     >>> picture(scores) == before
     False
     """
+    scalar = _SCALARS.get(id(type(value)))
+    if scalar is not None:
+        return scalar(value)
     viewer = _Viewer(looks_now() if looks is None else looks)
     viewer.see(value, DEPTH)
     return tuple(viewer.parts) if not viewer.is_blind else None
@@ -122,6 +125,16 @@ class _Viewer:
         elif not is_known and depth == DEPTH - 1:
             self.is_blind = True
 
+    def see_items(self, items: list[Any], depth: int) -> None:
+        """Add the items of a container: at once if they are all numbers or all texts, as most are."""
+        kinds = set(map(id, map(type, items)))
+        if kinds <= _NUMBERS:
+            self.parts += (*sorted(kinds), *items)
+        elif kinds == _TEXTS:
+            self.parts += (*map(id, items), *map(len, items))
+        else:
+            self.see_all(items, depth)
+
     def see_all(self, items: Iterable[Any], depth: int) -> None:
         """Add each of *items*."""
         for item in items:
@@ -174,53 +187,54 @@ _SCALARS: dict[int, Callable[[Any], tuple[object, ...]]] = {
 }
 """By the id of the type: a dictionary of types would hash them, which a metaclass may define."""
 
+_NUMBERS = frozenset(map(id, (int, float, bool, type(None))))
+_TEXTS = frozenset({id(str)})
+
 
 # -- builtin containers ---------------------------------------------------------------------------------
 
 
-def _ends(front: Iterator[Any], back: Iterator[Any], length: int) -> Iterator[Any]:
+def _ends(length: int, front: Iterable[Any], back: Iterable[Any]) -> list[Any]:
+    """Return what is looked at of so many items: all of them, or some from both ends."""
     if length <= ITEMS:
-        yield from islice(front, ITEMS)
-    else:
-        yield from islice(front, ITEMS // 2)
-        yield from islice(back, ITEMS // 2)
+        return list(islice(front, ITEMS))
+    return [*islice(front, ITEMS // 2), *islice(back, ITEMS // 2)]
 
 
 def _look_at_list(viewer: _Viewer, value: list[Any], depth: int) -> None:
     length = list.__len__(value)
     viewer.parts.append(length)
-    viewer.see_all(_ends(list.__iter__(value), list.__reversed__(value), length), depth)
+    viewer.see_items(_ends(length, list.__iter__(value), list.__reversed__(value)), depth)
     if length > ITEMS:
         # Addresses cost little: what was replaced in the middle is found more often than not.
-        step = length // ITEMS
-        viewer.parts += [id(list.__getitem__(value, place)) for place in range(0, length, step)]
+        step = -(-length // ITEMS)
+        viewer.parts += map(id, list.__getitem__(value, slice(None, None, step)))
 
 
 def _look_at_tuple(viewer: _Viewer, value: tuple[Any, ...], depth: int) -> None:
-    viewer.see_all(islice(tuple.__iter__(value), ITEMS), depth)
+    viewer.see_items(list(islice(tuple.__iter__(value), ITEMS)), depth)
 
 
 def _look_at_dict(viewer: _Viewer, value: dict[Any, Any], depth: int) -> None:
     length = dict.__len__(value)
     viewer.parts.append(length)
-    items = dict.items(value)
-    is_ordered = _is_a(value, OrderedDict)
-    back = iter(items) if is_ordered else reversed(items)
-    for key, item in _ends(iter(items), back, length):
-        viewer.see(key, 1)
-        viewer.see(item, depth)
+    keys, values = dict.keys(value), dict.values(value)
+    # The keys of an ordered one cannot be gone through from behind without calling its own methods.
+    back = (keys, values) if _is_a(value, OrderedDict) else (reversed(keys), reversed(values))
+    viewer.see_items(_ends(length, keys, back[0]), 1)
+    viewer.see_items(_ends(length, values, back[1]), depth)
 
 
 def _look_at_set(viewer: _Viewer, value: Any, depth: int) -> None:
     base = set if _is_a(value, set) else frozenset
     viewer.parts.append(base.__len__(value))
-    viewer.see_all(islice(base.__iter__(value), ITEMS), min(depth, 1))
+    viewer.see_items(list(islice(base.__iter__(value), ITEMS)), min(depth, 1))
 
 
 def _look_at_deque(viewer: _Viewer, value: deque[Any], depth: int) -> None:
     length = deque.__len__(value)
     viewer.parts.append(length)
-    viewer.see_all(_ends(deque.__iter__(value), deque.__reversed__(value), length), depth)
+    viewer.see_items(_ends(length, deque.__iter__(value), deque.__reversed__(value)), depth)
 
 
 def _look_at_bytes(viewer: _Viewer, value: bytearray | array[Any], depth: int) -> None:

@@ -1,13 +1,14 @@
-"""What each cell did to the user's namespace, by a look before and a look after it. Knows no graph.
+"""What each cell did to the user's namespace, by a look at it after each cell. Knows no graph.
 
-A look is bounded in time: :data:`LOOK_S` before and as much after. Names that the cell mentions go first,
-names that time did not suffice for are told. Between the looks nothing is held but ids, numbers and short
-texts, so a cell can free what it likes.
+A look is bounded in time (:data:`LOOK_S`): names that the cell mentions go first, names that time did not
+suffice for are told. The look after one cell is the look before the next one; only identities are compared
+again when that begins. Between looks nothing is held but ids, numbers and short texts, so a cell can free
+what it likes.
 
 What it cannot see: a name bound again to the very object it stood for; reads that leave nothing behind
 (``exec("print(x)")``, ``globals()[name]``: the source makes such a cell wait for all above); what changes
 inside modules, open files, connections and objects of compiled libraries; one number in the middle of a
-large array or list (samples); what a thread changes later, which is told apart and given to no cell.
+large array or list (samples).
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from typing import Any, NamedTuple
 from jupyter_flows.analysis.observed import Observed
 from jupyter_flows.magics.picture import Picture, looks_now, picture
 
-LOOK_S = 0.0009
-"""Seconds for one look; two of them and the names' ids stay below 2 ms."""
+LOOK_S = 0.0012
+"""Seconds for a look at all names after a cell."""
+SUSPECTS_S = 0.0003
+"""Seconds before a cell, for the names that changed without being mentioned."""
 _WORD = re.compile(r"[^\W\d]\w*")
 _LONGEST = 20_000
 """Characters of a cell in which names are looked for; a longer cell is data."""
 _HISTORY = re.compile(r"_+|_i+|_i?\d+|__\w*|_exit_code")
 """What the shell itself binds, cell by cell."""
-_COMPARED = (int, float, complex, str, bytes, bool, type(None))
-"""What cannot change: another picture at the same address is another object."""
-_SHARED = (*_COMPARED, type, FunctionType, BuiltinFunctionType, ModuleType)
+_SCALARS = (int, float, complex, str, bytes, bool, type(None))
+_UNCHANGEABLE = frozenset(map(id, _SCALARS))
+"""Another picture at the same address is another object."""
+_SHARED = (*_SCALARS, type, FunctionType, BuiltinFunctionType, ModuleType)
 """What comes from anywhere: having the same one does not mean having it from that name."""
 
 
@@ -67,37 +71,54 @@ class Tracer:
         self._namespace = namespace
         self._hidden = hidden if hidden is not None else {}
         self._before: dict[str, _Seen] | None = None
-        self._last: dict[str, _Seen] = {}
-        self._restless: set[str] = set()
+        self._last: dict[str, _Seen] | None = None
+        self._suspects: set[str] = set()
         self._words: frozenset[str] = frozenset()
+        self.restless: set[str] = set()
+        """Names that change while no cell runs: no cell is to blame for their changes."""
 
     def begin(self, source: str) -> None:
-        """Look before a cell runs."""
+        """See what there is before a cell runs."""
         self._words = frozenset(_WORD.findall(source[:_LONGEST]))
-        self._before = self._look(self._in_order())
-        for name, seen in self._before.items():
+        items = list(self._in_order())
+        if self._last is None:
+            self._last = self._look(items, LOOK_S)
+        else:
+            self._find_restless(items, self._last)
+        before = {}
+        for name, value in items:
+            number, kind = id(value), id(type(value))
             last = self._last.get(name)
-            if last is not None and _is_changed(last, seen):
-                # It changed while no cell ran: a thread, a timer or a widget does that, and may go on.
-                self._restless.add(name)
+            # Bound between the cells, by a callback: what it looks like is not known.
+            before[name] = last if last and last[:2] == (number, kind) else _Seen(number, kind, None)
+        self._before = before
+
+    def _find_restless(self, items: list[tuple[str, Any]], last: Mapping[str, _Seen]) -> None:
+        """Look again at what changed unmentioned: a thread or a widget changes it also between cells."""
+        if self._suspects:
+            now = self._look([item for item in items if item[0] in self._suspects], SUSPECTS_S)
+            self.restless |= {
+                name for name, seen in now.items() if name in last and _is_changed(last[name], seen)
+            }
 
     def end(self) -> Observed | None:
         """Look after it ran; return what it did, None if that cannot be told (it ran other cells)."""
         before, self._before = self._before, None
+        after = self._last = self._look(self._in_order(), LOOK_S)
         if before is None:
             return None
-        after = self._look(self._in_order(), known=before)
-        self._last = after
-        binds = {name for name, seen in after.items() if _is_bound(before.get(name), seen)}
-        changes = {
-            name for name, seen in after.items() if name not in binds and _is_changed(before[name], seen)
-        }
-        changes -= self._restless
-        missed = {
-            name
-            for name, seen in after.items()
-            if name not in binds and (seen.picture is None or before[name].picture is None)
-        }
+        binds: set[str] = set()
+        changes: set[str] = set()
+        missed: set[str] = set()
+        for name, seen in after.items():
+            earlier = before.get(name)
+            if earlier is None or earlier.number != seen.number or earlier.kind != seen.kind:
+                binds.add(name)
+            elif earlier.picture is None or seen.picture is None:
+                missed.add(name)
+            elif earlier.picture != seen.picture:
+                (binds if seen.kind in _UNCHANGEABLE else changes).add(name)
+        self._suspects = changes - self._words
         return Observed(
             binds=frozenset(binds),
             deletes=frozenset(before.keys() - after.keys()),
@@ -109,10 +130,11 @@ class Tracer:
     def _in_order(self) -> Iterator[tuple[str, Any]]:
         """Yield the user's names with their objects, those that the cell mentions first."""
         later = []
+        hidden = self._hidden
         # A copy: another thread may bind names meanwhile.
         for item in list(self._namespace.items()):
             name = item[0]
-            if type(name) is not str or name in self._hidden or _HISTORY.fullmatch(name):
+            if type(name) is not str or name in hidden or (name[:1] == "_" and _HISTORY.fullmatch(name)):
                 continue
             if name in self._words:
                 yield item
@@ -120,25 +142,14 @@ class Tracer:
                 later.append(item)
         yield from later
 
-    def _look(
-        self, items: Iterable[tuple[str, Any]], *, known: Mapping[str, _Seen] | None = None
-    ) -> dict[str, _Seen]:
-        """Look at all names; with *known*, take pictures only of what stayed the same object.
-
-        A name whose picture is not needed has an empty one.
-        """
+    def _look(self, items: Iterable[tuple[str, Any]], seconds: float) -> dict[str, _Seen]:
+        """Look at all names; when the time is over, only at what object each stands for."""
         seen: dict[str, _Seen] = {}
-        until = perf_counter() + LOOK_S
+        until = perf_counter() + seconds
         looks = looks_now()
         for name, value in items:
-            number, kind = id(value), id(type(value))
-            earlier = known.get(name) if known is not None else None
-            if known is not None and (earlier is None or earlier[:2] != (number, kind)):
-                seen[name] = _Seen(number, kind, ())
-            elif (earlier is not None and earlier.picture is None) or perf_counter() > until:
-                seen[name] = _Seen(number, kind, None)
-            else:
-                seen[name] = _Seen(number, kind, _picture(value, looks))
+            found = _picture(value, looks) if perf_counter() < until else None
+            seen[name] = _Seen(id(value), id(type(value)), found)
         return seen
 
     def _changed_unnamed(self, changes: set[str], after: Mapping[str, _Seen]) -> Iterator[str]:
@@ -184,20 +195,11 @@ def _picture(value: object, looks: Any) -> Picture | None:
         return None
 
 
-def _is_bound(before: _Seen | None, after: _Seen) -> bool:
-    if before is None or before[:2] != after[:2]:
-        return True
-    return after.kind in _COMPARED_KINDS and _is_changed(before, after)
-
-
 def _is_changed(before: _Seen, after: _Seen) -> bool:
     """Whether the same object looks different; what was not looked at counts as unchanged."""
     return (
         before[:2] == after[:2]
-        and bool(before.picture)
-        and bool(after.picture)
+        and before.picture is not None
+        and after.picture is not None
         and before.picture != after.picture
     )
-
-
-_COMPARED_KINDS = frozenset(id(kind) for kind in _COMPARED)
