@@ -18,6 +18,7 @@ from jupyter_flows.notebook.transform import plain_python
 VERBS = ("run", "register", "runs", "logs", "explain", "doctor", "pause", "resume", "cancel")
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
+_FLAGS = {"--stale": "stale"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
 
 
@@ -33,6 +34,8 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | None = None
     project: str | None = None
     path: str | None = None
+    stale: bool = False
+    """Of ``run``: only what is out of date, among the user's own variables."""
 
 
 def parse_flow_line(line: str) -> FlowLine:
@@ -55,6 +58,7 @@ def parse_flow_line(line: str) -> FlowLine:
     plain: list[str] = []
     many: dict[str, list[str]] = {"labels": [], "params": []}
     one: dict[str, str] = {}
+    flags: dict[str, bool] = {}
     rest = deque(words)
     while rest:
         word = rest.popleft()
@@ -62,8 +66,11 @@ def parse_flow_line(line: str) -> FlowLine:
         if not option.startswith("-") or option == "-":
             plain.append(word)
             continue
+        if option in _FLAGS and not equals:
+            flags[_FLAGS[option]] = True
+            continue
         if option not in _MANY and option not in _ONE:
-            near = get_close_matches(option, [*_ONE, *_MANY], n=1, cutoff=0.7)
+            near = get_close_matches(option, [*_ONE, *_MANY, *_FLAGS], n=1, cutoff=0.7)
             hint = (
                 f"did you mean {near[0]}?"
                 if near
@@ -93,6 +100,13 @@ def parse_flow_line(line: str) -> FlowLine:
                 f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
             )
             raise InvalidOption(msg)
+    if flags and (verb != "run" or many["params"] or one):
+        msg = (
+            "%flow run --stale takes no other options: it runs cells among your variables as they are"
+            if verb == "run"
+            else "%flow: --stale is an option of run: %flow run --stale"
+        )
+        raise InvalidOption(msg)
     name = None if verb else (" ".join(plain) or None)
     return FlowLine(
         verb=verb,
@@ -100,6 +114,7 @@ def parse_flow_line(line: str) -> FlowLine:
         words=tuple(plain) if verb else (),
         labels=tuple(many["labels"]),
         params=tuple(many["params"]),
+        **flags,
         **one,
     )
 
