@@ -107,7 +107,7 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
     else:
         walker.type_parameters = parsed.type_parameters
         try:
-            walker.walk_cell(_conditional(parsed.tree.body, declared.when))
+            walker.walk_cell(_conditional(_mapped(parsed.tree.body, declared), declared.when))
         except RecursionError:
             walker.frame = ledger.module
             ledger.through = []
@@ -117,6 +117,32 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
             ledger.bind_name(name, frozenset({Obj()}), "declared by --out")
     for name in declared.mutates:
         ledger.change(ledger.read_name(name), "declared by --mutates", label=name)
+
+
+def _mapped(body: list[ast.stmt], options: TaskOptions) -> list[ast.stmt]:
+    """Return a cell's statements as they are with ``--map``: a loop, and what it collects."""
+    if not options.map:
+        return body
+    pairs = [(ast.Name(name, ast.Store()), ast.parse(items, mode="eval").body) for name, items in options.map]
+    target = ast.Tuple([name for name, _ in pairs], ast.Store())
+    source = ast.Call(ast.Name("zip", ast.Load()), [items for _, items in pairs], [])
+    # No item at all is no reason to keep what an earlier cell bound: the names are lists in any case.
+    loop: list[ast.stmt] = [ast.Assign([_stored(name)], ast.List([], ast.Load())) for name in options.out_map]
+    loop.append(ast.For(target, source, body or [ast.Pass()], []))
+    loop += [
+        ast.Assign([_stored(name)], ast.List([ast.Name(name, ast.Load())], ast.Load()))
+        for name in options.out_map
+    ]
+    where = body[0] if body else ast.Pass(lineno=1, col_offset=0)
+    for made in loop:
+        for node in ast.walk(made):
+            if not hasattr(node, "lineno"):
+                ast.copy_location(node, where)
+    return loop
+
+
+def _stored(name: str) -> ast.expr:
+    return ast.Name(name, ast.Store())
 
 
 def _conditional(body: list[ast.stmt], when: str | None) -> list[ast.stmt]:

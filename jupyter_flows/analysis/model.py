@@ -43,6 +43,11 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     when: str | None = None
     """An expression: the cell runs if it is true."""
+    map: tuple[tuple[str, str], ...] = ()
+    """Names and the expressions whose items they are bound to, one after the other."""
+    out_map: tuple[str, ...] = ()
+    cache_for_s: float | None = None
+    cache_by: Literal["inputs", "parameters", "all"] = "inputs"
 
 
 class CellInfo(msgspec.Struct, frozen=True, kw_only=True):

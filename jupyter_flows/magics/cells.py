@@ -21,6 +21,7 @@ from jupyter_flows.schema.base import utc_now
 
 if TYPE_CHECKING:
     # Reading brings the analysis with it, which %load_ext need not wait for.
+    from jupyter_flows.notebook.cell_task import CellTask
     from jupyter_flows.notebook.read import CodeCell, NotebookCells
 
 
@@ -118,6 +119,22 @@ class CellRecorder:
                 return cell.id
         self._unnamed += 1
         return f"run-{self._unnamed}"
+
+    def running_task(self) -> CellTask | None:
+        """Return the task of the cell that runs, as the notebook stands; None if it is none.
+
+        Raises
+        ------
+        FlowsError : the cells make no flow.
+        """
+        from jupyter_flows.notebook.build import build_flow
+        from jupyter_flows.notebook.cell_task import CellTask
+
+        if self._running is None:
+            return None
+        tasks = build_flow(self.notebook()).tasks
+        found = [task for task in tasks if isinstance(task, CellTask) and task.cell_id == self._running[1].id]
+        return found[0] if found else None
 
     def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:
         """The cell that ran has ended; *skipped*: its ``--when`` was false."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import PurePath
@@ -75,7 +76,38 @@ def build_flow(
             graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=edge.reason)
     _let_defaults_stand(graph)
     graph.parameter_specs = tuple({spec.name: spec for spec in specs}.values())
+    for info in analysis.cells:
+        if info.index in by_index and info.options is not None:
+            by_index[info.index].wrapping = _wrapping(
+                by_index[info.index], info.options, graph, parameters=[spec.name for spec in specs]
+            )
     return graph
+
+
+def _wrapping(
+    task: CellTask, options: TaskOptions, graph: FlowGraph, *, parameters: list[str]
+) -> dict[str, Any] | None:
+    """Return what ``engine.cell_options`` is asked for one cell, or None."""
+    asked: dict[str, Any] = {}
+    if options.map:
+        asked = {
+            "map": options.map,
+            "out_map": options.out_map,
+            "retries": options.retries,
+            "retry_delay_s": options.retry_delay_s,
+        }
+    if options.cache_for_s is not None:
+        said = repr((task.source, options.map, options.out_map, options.cache_by))
+        reads = sorted(task.reads) if options.cache_by != "parameters" else []
+        read = {name for edge in graph.edges_from(task) if edge.kind == "data" for name in edge.names}
+        asked["cache"] = {
+            "key": hashlib.sha256(said.encode()).hexdigest()[:32],
+            "seconds": options.cache_for_s,
+            "names": sorted({*reads, *(parameters if options.cache_by != "inputs" else ())}),
+            "writes": sorted(task.writes),
+            "needed": sorted(read & task.writes),
+        }
+    return asked or None
 
 
 def _let_defaults_stand(graph: FlowGraph) -> None:
@@ -121,8 +153,9 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         when=options.when,
         slug=info.name,
         tags=options.tags,
-        max_retries=options.retries,
-        retry_delay=timedelta(seconds=options.retry_delay_s) if options.retries else None,
+        # The retries of a mapped cell are its items'.
+        max_retries=0 if options.map else options.retries,
+        retry_delay=timedelta(seconds=options.retry_delay_s) if options.retries and not options.map else None,
         timeout=None if options.timeout_s is None else timedelta(seconds=options.timeout_s),
         trigger=_trigger(options, info),
     )

@@ -26,6 +26,8 @@ class CellTask(Task):
         What analysis could not see.
     when : str, optional
         An expression of Python: the cell is skipped if it is false.
+    wrapping : dict, optional
+        What ``--map`` and ``--cache-for`` ask for, as ``engine.cell_options`` wants it.
     options : any
         Of :class:`~jupyter_flows.core.task.Task`.
     """
@@ -43,6 +45,7 @@ class CellTask(Task):
         warnings: Any = (),
         auto_generated: bool = False,
         when: str | None = None,
+        wrapping: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
@@ -55,6 +58,7 @@ class CellTask(Task):
         self.warnings = tuple(warnings)
         self.auto_generated = auto_generated
         self.when = when
+        self.wrapping = wrapping
 
     def __repr__(self) -> str:
         return f"<CellTask: {self.name}, cell {self.index}>"

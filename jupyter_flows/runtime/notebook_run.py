@@ -8,15 +8,19 @@ not parse) is run from top to bottom, as papermill would.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.signals import SKIP
+from jupyter_flows.engine import cell_options
 from jupyter_flows.engine.backend import TaskTimedOut
+from jupyter_flows.engine.namespace import in_directory
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
-from jupyter_flows.engine.task_runner import condition_failed, skip_message
+from jupyter_flows.engine.task_runner import CellKept, condition_failed, kept_message, skip_message
 from jupyter_flows.errors import FlowsError, KernelDied
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import CodeCell, notebook_cells
@@ -263,7 +267,22 @@ class KernelBackend:
                 raise EngineCellFailed(condition_failed(raised, task))
             if not holds:
                 raise SKIP(skip_message(task))
+        if task.wrapping is not None:
+            self._wrap(task.wrapping)
         self._run(position, task.name, limit_s)
+        if task.wrapping is not None:
+            hit, _ = self._runner.ask(f"({_WRAPPER}.ended(), {_WRAPPER}.hit)[1]")
+            if hit:
+                raise CellKept(kept_message(task))
+
+    def _wrap(self, wrapping: dict[str, Any]) -> None:
+        """Give the kernel, which may have no such package, what does a cell's options."""
+        asked = in_directory(wrapping)
+        install = f"names['install'](get_ipython(), {asked!r})"
+        _, raised = self._runner.ask(f"(lambda names: (exec({_source()!r}, names), {install}))({{}})")
+        if raised:
+            msg = f"{raised} when the kernel was given the options of a cell; it is no kernel of IPython's"
+            raise EngineCellFailed(msg)
 
     def _run(self, position: int, name: str, timeout_s: float | None) -> None:
         try:
@@ -273,3 +292,11 @@ class KernelBackend:
             raise TaskTimedOut(msg) from error
         except CellFailed as error:
             raise EngineCellFailed(str(error), error) from error
+
+
+_WRAPPER = "get_ipython()._flows_wrapper"
+
+
+@functools.cache
+def _source() -> str:
+    return inspect.getsource(cell_options)
