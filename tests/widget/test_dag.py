@@ -185,3 +185,27 @@ def test_drawing_loads_no_widget():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert "set()" == done.stdout.strip()
+
+
+def test_a_mapped_task_is_one_box_that_counts_its_children():
+    @task
+    def numbers():
+        return [1, 2, 3]
+
+    @task
+    def inverse(x):
+        return 1 / (x - 2)
+
+    with Flow("maps") as flow:
+        inverse.map(numbers())
+    node = next(node for node in graph_nodes(flow) if node["name"] == "inverse")
+    assert node["mapped"]
+    assert "inverse &lt;map&gt;" in bundle_of(flow)["image/svg+xml"]
+    state = flow.run()
+    assert {"Success": 2, "Failed": 1} == states_of(flow, state)["inverse"]["counts"]
+    assert "inverse &lt;map&gt; 3" in bundle_of(flow, states_of(flow, state))["image/svg+xml"]
+
+
+def test_a_cell_with_map_looks_mapped():
+    flow = notebook_flow("%%task load\nrows = [1, 2]", "%%task score --map row=rows\nprint(row)")
+    assert [node["name"] for node in graph_nodes(flow) if node.get("mapped")] == ["score"]
