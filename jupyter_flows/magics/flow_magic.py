@@ -175,7 +175,12 @@ def _register(shell: Any, asked: FlowLine) -> None:
     path = saved_notebook(shell, asked, verb="register")
     display(
         register_notebook(
-            path, labels=asked.labels, schedule=asked.schedule, storage=asked.storage, project=asked.project
+            path,
+            labels=asked.labels,
+            schedule=asked.schedule,
+            storage=asked.storage,
+            project=asked.project,
+            all_cells=asked.all_cells,
         )
     )
 

@@ -31,6 +31,7 @@ def build_flow(
     name: str | None = None,
     *,
     make: Callable[[str], G] | type[FlowGraph] = FlowGraph,
+    all_cells: bool = False,
 ) -> Any:
     """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
 
@@ -41,6 +42,8 @@ def build_flow(
         Default: what ``%flow NAME`` says, else the file's name.
     make : callable
         Makes the graph from a name; ``Flow`` where its verbs are wanted.
+    all_cells : bool
+        Every plain cell is a task, as ``%flow NAME --all-cells`` declares too.
 
     Returns
     -------
@@ -52,9 +55,9 @@ def build_flow(
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
     """
-    analysis = analyse(notebook.plain())
-    validate(analysis)
     declared = declaration(cell.source for cell in notebook.cells)
+    analysis = analyse(notebook.plain(), plain_as_tasks=all_cells or declared.all_cells)
+    validate(analysis)
     graph = make(name or declared.name or PurePath(notebook.path).stem or "notebook")
     graph.labels = declared.labels
     graph.project = declared.project

@@ -160,6 +160,7 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     schedule=line.schedule or found.schedule,
                     storage=line.storage or found.storage,
                     project=line.project or found.project,
+                    all_cells=line.all_cells or found.all_cells,
                 )
     return found
 

@@ -50,6 +50,8 @@ class NotebookRun:
         A kernel that was launched already; it is stopped at the end.
     context : mapping
         Keys of the run's context.
+    all_cells : bool
+        Plain cells are tasks, as they were when the notebook was registered.
 
     Attributes
     ----------
@@ -65,7 +67,9 @@ class NotebookRun:
         directory: Path | None = None,
         kernel: Kernel | None = None,
         context: Mapping[str, Any] | None = None,
+        all_cells: bool = False,
     ) -> None:
+        self._all_cells = all_cells
         self._context = dict(context or {})
         self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
@@ -139,7 +143,7 @@ class NotebookRun:
         if document.language != "python":
             return None
         try:
-            graph: FlowGraph = build_flow(document.registered, self._flow_name)
+            graph: FlowGraph = build_flow(document.registered, self._flow_name, all_cells=self._all_cells)
             graph.sorted_tasks()
         except FlowsError as error:
             text = f"the graph cannot be built, so cells run from top to bottom: {error}"

@@ -30,8 +30,12 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "notebook"
 
-    def put_notebook(self, path: Path, *, flow_name: str) -> StorageRef:
+    def put_notebook(self, path: Path, *, flow_name: str, all_cells: bool = False) -> StorageRef:
         """Keep a copy of the notebook at *path* as it is now; return where it is.
+
+        Parameters
+        ----------
+        all_cells : plain cells are tasks; kept beside the copy, so that runs build the same graph.
 
         Raises
         ------
@@ -46,7 +50,7 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
             location=str(location),
             sha256=digest,
             size_bytes=len(data),
-            options=options_of(source=str(path.absolute())),
+            options=options_of(source=str(path.absolute()), all_cells=all_cells or None),
         )
 
 
