@@ -28,6 +28,7 @@ from jupyter_flows.errors import FlowNotFoundInFile, InvalidOption
 @click.option(
     "--all-cells", is_flag=True, help="Every plain cell of a notebook is a task; no %%task is needed."
 )
+@click.option("--by-heading", is_flag=True, help="The plain cells under one Markdown heading are one task.")
 @click.option("--no-schedule", is_flag=True, help="Register, but do not begin to run by the schedule.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 def command(
@@ -38,6 +39,7 @@ def command(
     schedule: str | None,
     storage: str | None,
     all_cells: bool,
+    by_heading: bool,
     no_schedule: bool,
     as_json: bool,
 ) -> None:
@@ -52,9 +54,9 @@ def command(
         "set_schedule_active": not no_schedule,
     }
     if target.endswith(".ipynb"):
-        receipt = register_notebook(target, name=name, all_cells=all_cells, **options)
-    elif all_cells:
-        msg = f"--all-cells is for notebooks; {target!r} is none"
+        receipt = register_notebook(target, name=name, all_cells=all_cells, by_heading=by_heading, **options)
+    elif all_cells or by_heading:
+        msg = f"--all-cells and --by-heading are for notebooks; {target!r} is none"
         raise InvalidOption(msg)
     elif target.endswith(".py") or Path(target).exists():
         receipt = register_script(target, name=name, **options)

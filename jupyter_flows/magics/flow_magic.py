@@ -181,6 +181,7 @@ def _register(shell: Any, asked: FlowLine) -> None:
             storage=asked.storage,
             project=asked.project,
             all_cells=asked.all_cells,
+            by_heading=asked.by_heading,
         )
     )
 
@@ -197,6 +198,16 @@ def _check(shell: Any, asked: FlowLine) -> None:
         all_cells=asked.all_cells,
     )
     print(report.text)  # noqa: T201
+
+
+def _infer(shell: Any, asked: FlowLine) -> None:
+    """Show the saved notebook as a flow in which every cell is a task."""
+    from jupyter_flows.notebook.infer import infer
+    from jupyter_flows.notebook.inferred_text import inferred_lines
+    from jupyter_flows.notebook.read import read_notebook
+
+    notebook = read_notebook(saved_notebook(shell, asked, verb="infer"))
+    print("\n".join(inferred_lines(infer(notebook, by_heading=asked.by_heading))))  # noqa: T201
 
 
 @contextlib.contextmanager
@@ -315,6 +326,7 @@ VERBS = {
     "run": _run,
     "register": _register,
     "check": _check,
+    "infer": _infer,
     "runs": _runs,
     "logs": _logs,
     "explain": _explain,

@@ -16,12 +16,24 @@ import msgspec
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.transform import plain_python
 
-VERBS = ("run", "register", "check", "runs", "logs", "explain", "doctor", "pause", "resume", "cancel")
+VERBS = (
+    "run",
+    "register",
+    "check",
+    "infer",
+    "runs",
+    "logs",
+    "explain",
+    "doctor",
+    "pause",
+    "resume",
+    "cancel",
+)
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
 _ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget"}
-_FLAGS = {"--all-cells": "all_cells"}
+_FLAGS = {"--all-cells": "all_cells", "--by-heading": "by_heading"}
 
 
 class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +52,7 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     seed: str | None = None
     budget: str | None = None
     all_cells: bool = False
+    by_heading: bool = False
 
 
 def parse_flow_line(line: str) -> FlowLine:
@@ -161,6 +174,7 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     storage=line.storage or found.storage,
                     project=line.project or found.project,
                     all_cells=line.all_cells or found.all_cells,
+                    by_heading=line.by_heading or found.by_heading,
                 )
     return found
 

@@ -99,6 +99,7 @@ def _execute(
         kernel=kernel,
         context=context,
         all_cells=claim.spec.storage.options.get("all_cells") is True,
+        by_heading=claim.spec.storage.options.get("by_heading") is True,
     )
     began = utc_now()
     state: StateName = "Cancelled"

@@ -29,6 +29,14 @@ def test_a_notebook_that_is_not_saved_is_not_checked(kernel, tmp_path):
     assert "save the notebook (Ctrl+S) and check again" in refusal(kernel.run(f"%flow check {path}", "check"))
 
 
+def test_infer_shows_the_saved_notebook_as_a_flow(kernel, tmp_path):
+    path = save(tmp_path / "plain.ipynb", cells("x = len('ab')", "y = x + 1", "z = x + 2"))
+    ran = kernel.run(f"%flow infer {path}", "infer")
+    assert "ok" == ran.status
+    assert "At once: up to 2 (y, z)." in ran.stdout
+    assert "register plain.ipynb --all-cells" in ran.stdout
+
+
 def test_what_cannot_be_checked_is_the_commands_own_sentence(kernel, tmp_path):
     path = save(tmp_path / "bad.ipynb", cells("%%task a\nx = 1", "%%task a\ny = 1"))
     said = refusal(kernel.run(f"%flow check {path}", "check"))
