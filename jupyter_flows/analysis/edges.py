@@ -24,13 +24,17 @@ from jupyter_flows.analysis.syntax import Parsed, parse
 from jupyter_flows.errors import DuplicateTaskName, FlowCycle, InvalidFlow, InvalidOption
 
 
-def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis:
+def analyse(
+    cells: Sequence[CellSource], *, all_cells: bool = False, plain_as_tasks: bool = False
+) -> Analysis:
     r"""Read *cells* and find every edge between them.
 
     Parameters
     ----------
     cells : code cells in document order, numbered from 1.
     all_cells : treat every cell as a task, also those marked to be skipped.
+    plain_as_tasks : treat plain cells as tasks, named after what they bind; setup, parameters and skipped
+        cells stay what they are.
 
     Examples
     --------
@@ -40,20 +44,22 @@ def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis
     [(1, 3, ('k',)), (2, 3, ('f',))]
     """
     walker = Statements(Ledger())
-    infos = [_read_cell(walker, cell, all_cells=all_cells) for cell in cells]
+    infos = [_read_cell(walker, cell, all_cells=all_cells, plain_as_tasks=plain_as_tasks) for cell in cells]
     infos = _named_apart(infos)
     edges = [*_found_edges(walker.ledger), *_declared_edges(infos)]
     edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
     return Analysis(cells=tuple(infos), edges=tuple(edges))
 
 
-def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool) -> CellInfo:
+def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:
     ledger = walker.ledger
     bound = frozenset(ledger.module.variables)
     ledger.begin(cell.index)
     walker.begin_cell()
     parsed = parse(cell.source)
     role = role_of(cell, parsed.tree, bound=bound)
+    if plain_as_tasks and role == "plain":
+        role = "task"
     options, option_error = _options(cell)
     if option_error is not None:
         ledger.warn(option_error)

@@ -189,8 +189,8 @@ class CellRecorder:
             path=path, cells=_numbered(merged, tags), kernel=disk.kernel, language=disk.language
         )
 
-    def check_saved(self, path: Path) -> None:
-        """Refuse a file that is not what was run here.
+    def check_saved(self, path: Path, *, then: str = "register again") -> None:
+        """Refuse a file that is not what was run here; *then* is what to do once it is saved.
 
         Raises
         ------
@@ -208,7 +208,7 @@ class CellRecorder:
         missing = [cell for cell in newer if cell.id not in disk and not cell.id.startswith("run-")]
         if changed or missing:
             differs = _differences(sorted(changed), len(missing), path.name)
-            msg = f"{differs}; save the notebook (Ctrl+S) and register again"
+            msg = f"{differs}; save the notebook (Ctrl+S) and {then}"
             raise NotebookNotSaved(msg)
 
     def _with_known_ids(self, disk: NotebookCells) -> NotebookCells:

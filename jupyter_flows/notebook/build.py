@@ -16,6 +16,7 @@ from jupyter_flows.core.triggers import BY_NAME
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
+from jupyter_flows.notebook.headings import group_by_heading
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
 from jupyter_flows.notebook.transform import body_of, plain_python
 from jupyter_flows.schema.flows import ParameterSpec
@@ -32,6 +33,8 @@ def build_flow(
     name: str | None = None,
     *,
     make: Callable[[str], G] | type[FlowGraph] = FlowGraph,
+    all_cells: bool = False,
+    by_heading: bool = False,
 ) -> Any:
     """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
 
@@ -42,6 +45,11 @@ def build_flow(
         Default: what ``%flow NAME`` says, else the file's name.
     make : callable
         Makes the graph from a name; ``Flow`` where its verbs are wanted.
+    all_cells : bool
+        Every plain cell is a task, as ``%flow NAME --all-cells`` declares too.
+    by_heading : bool
+        The plain cells under one Markdown heading are one task, and all others are tasks too, as
+        ``%flow NAME --by-heading`` declares too.
 
     Returns
     -------
@@ -53,9 +61,13 @@ def build_flow(
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
     """
-    analysis = analyse(notebook.plain())
-    validate(analysis)
     declared = declaration(cell.source for cell in notebook.cells)
+    by_heading = by_heading or declared.by_heading
+    all_cells = all_cells or by_heading or declared.all_cells
+    if by_heading:
+        notebook = group_by_heading(notebook)
+    analysis = analyse(notebook.plain(), plain_as_tasks=all_cells)
+    validate(analysis)
     graph = make(name or declared.name or PurePath(notebook.path).stem or "notebook")
     graph.labels = declared.labels
     graph.project = declared.project
@@ -144,7 +156,8 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         info.name,
         source=body_of(cell.source),
         cell_id=cell.id,
-        index=info.index,
+        index=(cell.members or (cell,))[0].index,
+        members=[member.index for member in cell.members],
         role=info.role,
         reads=info.reads,
         writes=info.writes,

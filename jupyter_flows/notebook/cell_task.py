@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from jupyter_flows.core.task import Task
@@ -18,7 +19,9 @@ class CellTask(Task):
     cell_id : str
         The nbformat id.
     index : int
-        Place among the code cells, from 1.
+        Place among the code cells, from 1; of a group, that of its first cell.
+    members : iterable of int
+        Places of the cells that it stands for, where cells are grouped; default: its own.
     role : {"task", "plain", "setup", "parameters"}
     reads, writes : iterable of str
         Variables that it takes and makes.
@@ -39,6 +42,7 @@ class CellTask(Task):
         source: str,
         cell_id: str,
         index: int,
+        members: Iterable[int] = (),
         role: str = "task",
         reads: Any = (),
         writes: Any = (),
@@ -52,6 +56,7 @@ class CellTask(Task):
         self.source = source
         self.cell_id = cell_id
         self.index = index
+        self.members = tuple(members) or (index,)
         self.role = role
         self.reads = frozenset(reads)
         self.writes = frozenset(writes)

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_flows import Flow, Parameter, task
 from jupyter_flows.core.state import Failed, Retrying, Running, Success
+from jupyter_flows.engine import signals
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.widget import picture
 from jupyter_flows.widget.dag import (
@@ -194,7 +195,9 @@ def test_a_mapped_task_is_one_box_that_counts_its_children():
 
     @task
     def inverse(x):
-        return 1 / (x - 2)
+        if x == 2:
+            raise signals.FAIL("two")
+        return 1 / x
 
     with Flow("maps") as flow:
         inverse.map(numbers())
@@ -202,7 +205,7 @@ def test_a_mapped_task_is_one_box_that_counts_its_children():
     assert node["mapped"]
     assert "inverse &lt;map&gt;" in bundle_of(flow)["image/svg+xml"]
     state = flow.run()
-    assert {"Success": 2, "Failed": 1} == states_of(flow, state)["inverse"]["counts"]
+    assert {"Success": 2, "Failed": 1} == states_of(flow, state)[node["id"]]["counts"]
     assert "inverse &lt;map&gt; 3" in bundle_of(flow, states_of(flow, state))["image/svg+xml"]
 
 
