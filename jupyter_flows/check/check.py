@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from jupyter_flows.analysis import Analysis, validate
+from jupyter_flows.check.findings import Findings, difference
 from jupyter_flows.check.judge import (
     Change,
     Missing,
@@ -38,12 +39,9 @@ from jupyter_flows.check.plan import (
     without,
 )
 from jupyter_flows.check.report import (
-    CellRef,
     Difference,
     FailedCell,
     Report,
-    Unstable,
-    UnusedEdge,
     difference_sentence,
 )
 from jupyter_flows.check.workspace import make_workspace
@@ -179,6 +177,7 @@ class _Check:
         self._writes = {index: frozenset(cell.names) for index, cell in cells.items()}
         self._seconds: dict[int, float] = {}
         self._kernel = self._first
+        self._findings = Findings(analysis, self._view)
 
     def report(self, path: str, *, budget_s: float) -> Report:
         """Run everything; return what was found."""
@@ -194,7 +193,7 @@ class _Check:
             reference = self._widened(reference)
             changes, alone = self._confirmed(changes, alone, reference, is_known=True)
         missing = missing_pairs(view, changes, judged=judged)
-        differences = [self._missing(item) for item in missing]
+        differences = [self._findings.missing(item) for item in missing]
         differences += self._others(alone, missing, left_out, reference)
         edges = [
             (edge.source_index, edge.target_index)
@@ -211,11 +210,12 @@ class _Check:
             could_be_left_out=candidates,
             differences=tuple(sorted(differences, key=lambda item: item.cell.index)),
             failed=tuple(
-                FailedCell(cell=self._ref(cell), raised=raised) for cell, raised in reference.failed.items()
+                FailedCell(cell=self._findings.ref(cell), raised=raised)
+                for cell, raised in reference.failed.items()
             ),
-            unstable=self._unstable(reference),
-            unused=tuple(self._unused(pair) for pair in unused),
-            notes=tuple(self._notes(reference, len(left_out), candidates)),
+            unstable=self._findings.unstable(reference),
+            unused=tuple(self._findings.unused(pair) for pair in unused),
+            notes=tuple(self._findings.notes(reference, len(left_out), candidates)),
         )
 
     # -- runs --------------------------------------------------------------------------------------
@@ -366,22 +366,7 @@ class _Check:
             for path in paths
         }
 
-    # -- findings ----------------------------------------------------------------------------------
-
-    def _ref(self, cell: int) -> CellRef:
-        return CellRef(index=cell, name=self._analysis.cell(cell).name)
-
-    def _missing(self, missing: Missing) -> Difference:
-        found = _difference(missing.change, self._ref(missing.target), source=self._ref(missing.source))
-        return msgspec.structs.replace(
-            found, sentence=difference_sentence(found, advice=self._advice(missing.source, missing.target))
-        )
-
-    def _advice(self, source: int, target: int) -> str:
-        after = f"--after {self._analysis.cell(source).name}"
-        if self._analysis.cell(target).options is not None:
-            return f"add {after}"
-        return f"begin cell {target} with %%task NAME {after}"
+    # -- causes ------------------------------------------------------------------------------------
 
     def _others(
         self,
@@ -403,14 +388,17 @@ class _Check:
             told.add(cell)
             in_order = isolated(self._view, cell, self._view.cells)
             if path != in_order and not self._changed([in_order], reference, shared=False):
-                made = _difference(change, self._ref(cell), kind="order")
+                made = difference(change, self._findings.ref(cell), kind="order")
             else:
                 source = self._cause(cell, left_out, reference)
                 kind = "unexplained" if source is None else "missing edge"
-                made = _difference(
-                    change, self._ref(cell), source=None if source is None else self._ref(source), kind=kind
+                made = difference(
+                    change,
+                    self._findings.ref(cell),
+                    source=None if source is None else self._findings.ref(source),
+                    kind=kind,
                 )
-            advice = "" if made.source is None else self._advice(made.source.index, cell)
+            advice = "" if made.source is None else self._findings.advice(made.source.index, cell)
             sentence = difference_sentence(made, advice=advice, order=path)
             found.append(msgspec.structs.replace(made, sentence=sentence))
         return found
@@ -428,62 +416,6 @@ class _Check:
             paths[tuple(o for o in view.cells if o in wanted and o <= cell)] = other
         differing = self._changed(list(paths), reference)
         return next((other for path, other in paths.items() if path not in differing), None)
-
-    def _unstable(self, reference: Reference) -> tuple[Unstable, ...]:
-        found = []
-        names: dict[int, frozenset[str]] = {}
-        for cell in self._view.cells:
-            facets = reference.unstable.get(cell, frozenset())
-            if not facets or cell in reference.failed:
-                continue
-            names[cell] = facets
-            roots = sorted(set(names) & self._view.ancestors[cell])
-            found.append(
-                Unstable(
-                    cell=self._ref(cell),
-                    names=tuple(sorted(facet[5:] for facet in facets if facet.startswith("name:"))),
-                    has_other_output=any(not facet.startswith("name:") for facet in facets),
-                    because_of=tuple(roots),
-                )
-            )
-        return tuple(found)
-
-    def _unused(self, pair: tuple[int, int]) -> UnusedEdge:
-        edges = [
-            edge for edge in self._analysis.dependencies if (edge.source_index, edge.target_index) == pair
-        ]
-        return UnusedEdge(
-            source=self._ref(pair[0]),
-            target=self._ref(pair[1]),
-            names=tuple(sorted({name for edge in edges for name in edge.names})),
-            kind="declared" if any(edge.kind == "declared" for edge in edges) else edges[0].kind,
-        )
-
-    def _notes(self, reference: Reference, left_out: int, candidates: int) -> Iterator[str]:
-        if left_out < candidates:
-            yield (
-                f"Only {left_out} of {candidates} cells were left out in turn: the others would take longer "
-                "than the budget (--budget)"
-            )
-        for cell in self._view.cells:
-            places = [Path(item[4:]) for item in reference.seen[cell].outside]
-            temporary = Path(tempfile.gettempdir()).resolve()
-            lasting = sorted({str(path) for path in places if not path.is_relative_to(temporary)})
-            if lasting:
-                yield (
-                    f"{str(self._ref(cell)).capitalize()} writes {lasting[0]}, outside of the notebook's "
-                    "directory: what other cells read of it cannot be put back between runs"
-                )
-
-
-def _difference(change: Change, cell: CellRef, **others: Any) -> Difference:
-    return Difference(
-        cell=cell,
-        names=change.names,
-        has_other_output=change.has_other_output,
-        raised=change.raised,
-        **others,
-    )
 
 
 def _still(change: Change, unstable: Any) -> bool:

@@ -126,12 +126,11 @@ def unstable_sentence(unstable: Unstable) -> str:
     what = things(unstable.names, has_output=unstable.has_other_output)
     if unstable.because_of:
         cells = " and ".join(map(str, unstable.because_of))
-        return (
-            f"{unstable.cell} follows cell {cells}: {what} differ{_s(unstable)} with it, and were left aside"
-        )
+        rest = f"differ{_s(unstable)} with it, and {_was(unstable)} left aside"
+        return f"{unstable.cell} follows cell {cells}: {what} {rest}"
     return (
         f"{unstable.cell} is not deterministic: {what} differ{_s(unstable)} between two runs from top to "
-        "bottom (time, random numbers without a seed, something outside?), and were left aside"
+        f"bottom (time, random numbers without a seed, something outside?), and {_was(unstable)} left aside"
     )
 
 
@@ -191,6 +190,10 @@ def _does(difference: Difference) -> str:
 
 def _s(unstable: Unstable) -> str:
     return "s" if len(unstable.names) + unstable.has_other_output <= 1 else ""
+
+
+def _was(unstable: Unstable) -> str:
+    return "was" if _s(unstable) else "were"
 
 
 def _first_up(text: str) -> str:

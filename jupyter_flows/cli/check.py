@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -41,9 +42,20 @@ def command(
         if shows_steps:
             click.echo(f"  … {text}", err=True)
 
-    report = check_notebook(
-        path, runs=runs, seed=seed, all_cells=all_cells, budget_s=budget_s, kernel_name=kernel, on_step=step
-    )
+    # Whoever ends this process politely wants no kernels and no copies left either.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        report = check_notebook(
+            path,
+            runs=runs,
+            seed=seed,
+            all_cells=all_cells,
+            budget_s=budget_s,
+            kernel_name=kernel,
+            on_step=step,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if as_json:
         print_json({"holds": report.holds, "summary": report.summary, **msgspec.to_builtins(report)})
     else:

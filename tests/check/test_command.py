@@ -63,7 +63,8 @@ def test_what_cannot_be_checked_ends_with_2(tmp_path, monkeypatch, capsys, argum
     assert "Traceback" not in said.err
 
 
-def test_an_interrupt_leaves_no_process_and_no_directory(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_process_and_no_directory(tmp_path, how):
     """The cell says when it runs, by a file; then the check is interrupted as by Ctrl+C."""
     sign = tmp_path / "sign"
     sign.mkdir()
@@ -82,7 +83,7 @@ def test_an_interrupt_leaves_no_process_and_no_directory(tmp_path):
     with open(sign / "runs") as fifo:
         sleeper = int(fifo.read())
     below = [psutil.Process(sleeper), *psutil.Process(running.pid).children(recursive=True)]
-    running.send_signal(signal.SIGINT)
+    running.send_signal(how)
     out, err = running.communicate(timeout=30)
     assert (130, "") == (running.returncode, out), err
     assert "Traceback" not in err
