@@ -48,7 +48,27 @@ def analyse(
     infos = _named_apart(infos)
     edges = [*_found_edges(walker.ledger), *_declared_edges(infos)]
     edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
-    return Analysis(cells=tuple(infos), edges=tuple(edges))
+    denied = _denied(infos)
+    kept: list[CellEdge] = []
+    taken: list[CellEdge] = []
+    for edge in edges:
+        (taken if (edge.source_index, edge.target_index) in denied else kept).append(edge)
+    for edge in taken:
+        info = infos[edge.target_index - 1]
+        said = f"does not wait for cell {edge.source_index} (--not-after), although {edge.reason}"
+        infos[edge.target_index - 1] = msgspec.structs.replace(info, warnings=(*info.warnings, said))
+    return Analysis(cells=tuple(infos), edges=tuple(kept), denied=tuple(taken))
+
+
+def _denied(infos: list[CellInfo]) -> set[tuple[int, int]]:
+    """Return the ends of the edges that ``--not-after`` takes away."""
+    by_name = {info.name: info.index for info in reversed(infos)}
+    return {
+        (by_name[name], info.index)
+        for info in infos
+        for name in (info.options.not_after if info.options else ())
+        if name in by_name
+    }
 
 
 def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:
@@ -299,17 +319,16 @@ def validate(analysis: Analysis) -> None:
             )
         tasks[cell.name] = cell
     for cell in analysis.cells:
-        for name in cell.options.after if cell.options and cell.role != "skip" else ():
+        options = cell.options if cell.role != "skip" else None
+        for name in options.after if options else ():
             _check_after(analysis, tasks, cell, name)
+        for name in options.not_after if options else ():
+            _named_task(tasks, cell, name, "--not-after")
 
 
 def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo, name: str) -> None:
     where = f"Cell {cell.index} (%%task {cell.name})"
-    upstream = tasks.get(name)
-    if upstream is None:
-        near = difflib.get_close_matches(name, tasks, n=1)
-        hint = f"did you mean {near[0]}?" if near else "name a task of this notebook"
-        raise InvalidOption(f"{where}: --after {name}: there is no such task; {hint}")
+    upstream = _named_task(tasks, cell, name, "--after")
     if upstream.index == cell.index:
         raise FlowCycle(f"{where}: --after {name}: a task cannot wait for itself")
     way = _path(analysis, cell.index, upstream.index)
@@ -324,6 +343,16 @@ def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo,
             f"{where}: --after {name} names cell {upstream.index}, which stands below it; "
             "move one of the two, a notebook's tasks run from top to bottom"
         )
+
+
+def _named_task(tasks: dict[str, CellInfo], cell: CellInfo, name: str, option: str) -> CellInfo:
+    found = tasks.get(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(name, tasks, n=1)
+    hint = f"did you mean {near[0]}?" if near else "name a task of this notebook"
+    where = f"Cell {cell.index} (%%task {cell.name})"
+    raise InvalidOption(f"{where}: {option} {name}: there is no such task; {hint}")
 
 
 def _path(analysis: Analysis, start: int, end: int) -> list[int] | None:

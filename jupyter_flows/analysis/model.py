@@ -37,6 +37,7 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     trigger: str | None = None
     after: tuple[str, ...] = ()
+    not_after: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     mutates: tuple[str, ...] = ()
@@ -91,6 +92,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
     cells: tuple[CellInfo, ...]
     edges: tuple[CellEdge, ...]
+    denied: tuple[CellEdge, ...] = ()
+    """Edges that ``--not-after`` takes away: kept to be shown, waited for by nobody."""
 
     @property
     def dependencies(self) -> tuple[CellEdge, ...]:

@@ -103,6 +103,9 @@ def parse_task_line(line: str, *, where: str = "%%task") -> TaskOptions:
     for option, needed in _NEEDS.items():
         if _OPTIONS[option][0] in values and _OPTIONS[needed][0] not in values:
             raise InvalidOption(f"{at}--{option} needs --{needed}, such as --{needed} {_OPTIONS[needed][2]}")
+    both = set(values.get("after", ())) & set(values.get("not_after", ()))  # type: ignore[call-overload]
+    if both:
+        raise InvalidOption(f"{at}--after and --not-after both name {min(both)}; drop one of them")
     return TaskOptions(**values)  # type: ignore[arg-type]
 
 
@@ -182,6 +185,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "timeout": ("timeout_s", _timeout, "5m"),
     "trigger": ("trigger", _trigger, "all_finished"),
     "after": ("after", _list, "load,clean"),
+    "not-after": ("not_after", _list, "load"),
     "in": ("inputs", _list, "df"),
     "out": ("outputs", _list, "df"),
     "mutates": ("mutates", _list, "df"),
@@ -192,7 +196,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "cache-for": ("cache_for_s", _timeout, "1d"),
     "cache-by": ("cache_by", _cache_by, "inputs"),
 }
-_NAMES = frozenset({"after", "in", "out", "mutates", "tags", "out-map"})
+_NAMES = frozenset({"after", "not-after", "in", "out", "mutates", "tags", "out-map"})
 _NEEDS = {"out-map": "map", "cache-by": "cache-for"}
 OPTION_NAMES = tuple(f"--{name}" for name in _OPTIONS)
 """For completion in the notebook."""

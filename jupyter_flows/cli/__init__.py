@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "jupyter_flows.cli.graph:command",
         "Read the graph of notebooks or scripts without running them.",
     ),
+    "why": ("jupyter_flows.cli.why:command", "Why does one task wait for another?"),
     "infer": (
         "jupyter_flows.cli.infer:command",
         "Show the flow that a notebook already is, without an edit.",

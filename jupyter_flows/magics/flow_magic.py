@@ -226,6 +226,19 @@ def _name(shell: Any, asked: FlowLine) -> str:
     return declaration(cell.source for cell in notebook.cells).name or PurePath(notebook.path).stem
 
 
+def _why(shell: Any, asked: FlowLine) -> None:
+    """Say why one task waits for another."""
+    from jupyter_flows.errors import InvalidOption
+    from jupyter_flows.notebook.outline import analyse_notebook
+    from jupyter_flows.notebook.reasons import reasons
+
+    if len(asked.words) != 2:
+        msg = "%flow why takes two tasks, as in '%flow why load report'; each a name, or a cell's number"
+        raise InvalidOption(msg)
+    for line in reasons(analyse_notebook(shell.jupyter_flows_recorder.notebook()), *asked.words):
+        print(line)  # noqa: T201
+
+
 def _runs(shell: Any, asked: FlowLine) -> None:
     """List the last runs."""
     name = _name(shell, asked)
@@ -325,6 +338,7 @@ VERBS = {
     None: _show,
     "run": _run,
     "register": _register,
+    "why": _why,
     "check": _check,
     "infer": _infer,
     "runs": _runs,

@@ -14,11 +14,12 @@ HELP = {
 
     %%task [NAME] [--retries N] [--retry-delay 10s] [--timeout 5m] [--trigger NAME]
            [--when EXPRESSION] [--map NAME=ITEMS]… [--out-map NAME,…] [--cache-for 1d]
-           [--cache-by inputs|parameters|all] [--after TASK,…] [--in NAME,…] [--out NAME,…]
+           [--cache-by inputs|parameters|all] [--after TASK,…] [--not-after TASK,…]
+           [--in NAME,…] [--out NAME,…]
            [--mutates NAME,…] [--tags WORD,…]
 
-    Which task needs which is read from the variables that cells read and write; --after, --in, --out and
-    --mutates say what cannot be read. %flow shows the flow.
+    Which task needs which is read from the variables that cells read and write; --after, --not-after, --in,
+    --out and --mutates say what cannot be read. %flow shows the flow.
     """,
     "parameters": """Make the names that this cell binds the flow's parameters.
 

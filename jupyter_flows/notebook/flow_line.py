@@ -19,6 +19,7 @@ from jupyter_flows.notebook.transform import plain_python
 VERBS = (
     "run",
     "register",
+    "why",
     "check",
     "infer",
     "runs",
