@@ -36,7 +36,7 @@ def make_workspace(source: Path, top: Path) -> Path:
         place.mkdir()
         _link_entries(outer, place, but=inner.name)
     place = place / (source.name or "root")
-    _copy(source, place)
+    _copy(source, place, but=top.resolve())
     return place
 
 
@@ -50,7 +50,8 @@ def _link_entries(source: Path, target: Path, *, but: str) -> None:
             (target / name).symlink_to(source / name)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, *, but: Path) -> None:
+    """Copy a directory without *but*, which holds the copy: the notebook may lie where temporary files do."""
     files: list[tuple[int, Path, Path]] = []
     target.mkdir()
     waiting = deque([(source, target)])
@@ -64,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
         for entry in entries:
             count += 1
             made = there / entry.name
-            if entry.name in _LEFT_OUT:
+            if entry.name in _LEFT_OUT or (entry.name == but.name and Path(entry.path).resolve() == but):
                 continue
             if entry.is_symlink() or count > MAX_ENTRIES:
                 made.symlink_to(entry.path)

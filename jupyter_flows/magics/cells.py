@@ -184,9 +184,8 @@ class CellRecorder:
             self.cells.get(cell_id) or RecordedCell(id=cell_id, source=saved[cell_id].source)
             for cell_id in order
         ]
-        tags = {cell.id: cell.tags for cell in disk.cells}
         return NotebookCells(
-            path=path, cells=_numbered(merged, tags), kernel=disk.kernel, language=disk.language
+            path=path, cells=_numbered(merged, saved), kernel=disk.kernel, language=disk.language
         )
 
     def check_saved(self, path: Path, *, then: str = "register again") -> None:
@@ -258,16 +257,25 @@ def _speaks(source: str) -> bool:
     return bool(source.strip()) and (not has_only_flow_lines(source) or declares(source))
 
 
-def _numbered(cells: list[RecordedCell], tags: dict[str, tuple[str, ...]]) -> tuple[CodeCell, ...]:
+def _numbered(cells: list[RecordedCell], saved: dict[str, CodeCell]) -> tuple[CodeCell, ...]:
+    """Number the cells; a new one stands under the heading of the saved one above it."""
     from jupyter_flows.notebook.read import CodeCell
 
-    return tuple(
-        CodeCell(
-            id=cell.id,
-            index=number,
-            position=number - 1,
-            source=cell.source,
-            tags=tags.get(cell.id, cell.tags),
+    made: list[CodeCell] = []
+    heading, section = "", 0
+    for number, cell in enumerate(cells, start=1):
+        known = saved.get(cell.id)
+        if known is not None:
+            heading, section = known.heading, known.section
+        made.append(
+            CodeCell(
+                id=cell.id,
+                index=number,
+                position=number - 1,
+                source=cell.source,
+                tags=cell.tags if known is None else known.tags,
+                heading=heading,
+                section=section,
+            )
         )
-        for number, cell in enumerate(cells, start=1)
-    )
+    return tuple(made)
