@@ -46,6 +46,7 @@ from jupyter_flows.check.report import (
 )
 from jupyter_flows.check.workspace import make_workspace
 from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.notebook.build import map_wrapping
 from jupyter_flows.notebook.flow_line import has_only_flow_lines
 from jupyter_flows.notebook.outline import analyse_notebook
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
@@ -144,6 +145,7 @@ def _cells(notebook: NotebookCells, analysis: Analysis) -> dict[int, Cell]:
             code=code.lstrip() if code.lstrip().startswith("%%") else code,
             names=info.writes,
             when=info.options.when if info.options else None,
+            wrapping=map_wrapping(info.options),
             may_raise="raises-exception" in cell.tags,
         )
     return found

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from jupyter_flows.check.plan import Forest
+from jupyter_flows.engine import cell_options
 from jupyter_flows.errors import KernelDied
 from jupyter_flows.runtime.kernels import Kernel
 
@@ -29,6 +30,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     names: tuple[str, ...] = ()
     when: str | None = None
+    wrapping: dict[str, Any] | None = None
+    """What ``--map`` asks for; a kept result (``--cache-for``) would prove nothing."""
     may_raise: bool = False
 
 
@@ -162,13 +165,18 @@ class ProbeKernel:
 def _call(request: str) -> str:
     """Return code that executes the probe and leaves no name behind."""
     digest, probe = str(_HERE / "digest.py"), str(_HERE / "probe.py")
+    options = cell_options.__file__
     return f"""
-(lambda read, ours, theirs: (
+(lambda read, ours, wrapped, theirs: (
     exec(compile(read({digest!r}), "<digest>", "exec"), ours),
+    exec(compile(read({options!r}), "<options>", "exec"), wrapped),
     exec(compile(read({probe!r}), "<probe>", "exec"), theirs),
-    theirs.update(_digest=__import__("types").SimpleNamespace(**ours)),
+    theirs.update(
+        _digest=__import__("types").SimpleNamespace(**ours),
+        _options=__import__("types").SimpleNamespace(**wrapped)),
     theirs["serve"]({request!r}),
-))(lambda path: open(path, encoding="utf-8").read(), {{"__name__": "digest"}}, {{"__name__": "probe"}});
+))(lambda path: open(path, encoding="utf-8").read(), {{"__name__": "digest"}}, {{"__name__": "options"}},
+  {{"__name__": "probe"}});
 """
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 # Put here by whoever executes this text: the namespace of digest.py.
 _digest: Any = None
+# Likewise: the namespace of the engine's cell_options.py.
+_options: Any = None
 
 _SHELL_NAMES = {
     "In", "Out", "exit", "quit", "get_ipython", "open",
@@ -235,6 +237,8 @@ class Probe:
         keep = list(names.values())  # so that no id is given to something new
         self._display.clear()
         out, err = io.StringIO(), io.StringIO()
+        if cell["wrapping"] is not None:
+            _options.install(self._shell, cell["wrapping"])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             result = self._shell.run_cell(cell["code"], store_history=True)
             sys.stdout.flush()

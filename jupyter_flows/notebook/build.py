@@ -96,18 +96,23 @@ def build_flow(
     return graph
 
 
+def map_wrapping(options: TaskOptions | None) -> dict[str, Any] | None:
+    """Return what ``engine.cell_options`` is asked for ``--map``, or None."""
+    if options is None or not options.map:
+        return None
+    return {
+        "map": options.map,
+        "out_map": options.out_map,
+        "retries": options.retries,
+        "retry_delay_s": options.retry_delay_s,
+    }
+
+
 def _wrapping(
     task: CellTask, options: TaskOptions, graph: FlowGraph, *, parameters: list[str]
 ) -> dict[str, Any] | None:
     """Return what ``engine.cell_options`` is asked for one cell, or None."""
-    asked: dict[str, Any] = {}
-    if options.map:
-        asked = {
-            "map": options.map,
-            "out_map": options.out_map,
-            "retries": options.retries,
-            "retry_delay_s": options.retry_delay_s,
-        }
+    asked = map_wrapping(options) or {}
     if options.cache_for_s is not None:
         said = repr((task.source, options.map, options.out_map, options.cache_by))
         reads = sorted(task.reads) if options.cache_by != "parameters" else []

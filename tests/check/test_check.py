@@ -210,3 +210,14 @@ def _with_kernel(path: Path, name: str, language: str) -> None:
     content = json.loads(notebook(path, "x = 1").read_text())
     content["metadata"] = {"kernelspec": {"name": name}, "language_info": {"name": language}}
     path.write_text(json.dumps(content))
+
+
+def test_a_mapped_cell_is_run_for_each_item(tmp_path):
+    place = notebook(
+        tmp_path / "mapped.ipynb",
+        "%%task load\nrows = [5, 3, 8]",
+        "%%task score --map row=rows --out-map score\nscore = row ** 2\nscore",
+        "%%task total --cache-for 1h\ntotal = sum(score)",
+    )
+    report = check_notebook(place)
+    assert report.lines == (report.summary,)
