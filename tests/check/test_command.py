@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,14 @@ def typed(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "jupyter_flows", "check", *arguments],
         cwd=cwd, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
+
+
+def told(file: Path, by: subprocess.Popen[str]) -> str:
+    """What the process wrote as a line; one that ends before fails with its own words."""
+    while not file.exists() or not file.read_text().endswith("\n"):
+        assert by.poll() is None, by.communicate()
+        time.sleep(0.05)
+    return file.read_text()
 
 
 def test_a_right_graph_ends_with_0(tmp_path):
@@ -68,11 +77,10 @@ def test_an_interrupt_leaves_no_process_and_no_directory(tmp_path, how):
     """The cell says when it runs, by a file; then the check is interrupted as by Ctrl+C."""
     sign = tmp_path / "sign"
     sign.mkdir()
-    os.mkfifo(sign / "runs")
     notebook(
         tmp_path / "a.ipynb",
         f"%%task slow\nimport subprocess, time\nchild = subprocess.Popen(['sleep', '300'])\n"
-        f"open({str(sign / 'runs')!r}, 'w').write(str(child.pid))\ntime.sleep(300)",
+        f"open({str(sign / 'now')!r}, 'w').write(f'{{child.pid}}\\n')\ntime.sleep(300)",
     )
     (tmp_path / "tmp").mkdir()
     running = subprocess.Popen(
@@ -80,8 +88,7 @@ def test_an_interrupt_leaves_no_process_and_no_directory(tmp_path, how):
         cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    with open(sign / "runs") as fifo:
-        sleeper = int(fifo.read())
+    sleeper = int(told(sign / "now", running))
     below = [psutil.Process(sleeper), *psutil.Process(running.pid).children(recursive=True)]
     running.send_signal(how)
     out, err = running.communicate(timeout=30)
