@@ -26,7 +26,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -58,6 +57,7 @@ from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import FlowsError, LeaseLost, RunNotStarted, ServerFault
 from jupyter_flows.run_configs.base import run_config_from_ref
+from jupyter_flows.runtime.kernels import places_for_sockets
 from jupyter_flows.runtime.processes import adopt_orphans, start_ticks
 from jupyter_flows.runtime.redact import message as safe_message
 from jupyter_flows.schema.agents import Claim
@@ -437,8 +437,9 @@ class Keeper:
         """Remove what only a living run needs: its sockets, its copy of the code, its claim."""
         for name in ("kernel", "code"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
-        for left in Path(tempfile.gettempdir()).glob(f"jupyter-flows-{self._run.id[:12]}-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for place in places_for_sockets():
+            for left in place.glob(f"jupyter-flows-{self._run.id[:12]}-*"):
+                shutil.rmtree(left, ignore_errors=True)
         (self.directory / "claim.json").unlink(missing_ok=True)
 
     def _put_aside_earlier_attempt(self) -> None:

@@ -24,13 +24,17 @@ from jupyter_flows.analysis.syntax import Parsed, parse
 from jupyter_flows.errors import DuplicateTaskName, FlowCycle, InvalidFlow, InvalidOption
 
 
-def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis:
+def analyse(
+    cells: Sequence[CellSource], *, all_cells: bool = False, plain_as_tasks: bool = False
+) -> Analysis:
     r"""Read *cells* and find every edge between them.
 
     Parameters
     ----------
     cells : code cells in document order, numbered from 1.
     all_cells : treat every cell as a task, also those marked to be skipped.
+    plain_as_tasks : treat plain cells as tasks, named after what they bind; setup, parameters and skipped
+        cells stay what they are.
 
     Examples
     --------
@@ -40,20 +44,42 @@ def analyse(cells: Sequence[CellSource], *, all_cells: bool = False) -> Analysis
     [(1, 3, ('k',)), (2, 3, ('f',))]
     """
     walker = Statements(Ledger())
-    infos = [_read_cell(walker, cell, all_cells=all_cells) for cell in cells]
+    infos = [_read_cell(walker, cell, all_cells=all_cells, plain_as_tasks=plain_as_tasks) for cell in cells]
     infos = _named_apart(infos)
     edges = [*_found_edges(walker.ledger), *_declared_edges(infos)]
     edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
-    return Analysis(cells=tuple(infos), edges=tuple(edges))
+    denied = _denied(infos)
+    kept: list[CellEdge] = []
+    taken: list[CellEdge] = []
+    for edge in edges:
+        (taken if (edge.source_index, edge.target_index) in denied else kept).append(edge)
+    for edge in taken:
+        info = infos[edge.target_index - 1]
+        said = f"does not wait for cell {edge.source_index} (--not-after), although {edge.reason}"
+        infos[edge.target_index - 1] = msgspec.structs.replace(info, warnings=(*info.warnings, said))
+    return Analysis(cells=tuple(infos), edges=tuple(kept), denied=tuple(taken))
 
 
-def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool) -> CellInfo:
+def _denied(infos: list[CellInfo]) -> set[tuple[int, int]]:
+    """Return the ends of the edges that ``--not-after`` takes away."""
+    by_name = {info.name: info.index for info in reversed(infos)}
+    return {
+        (by_name[name], info.index)
+        for info in infos
+        for name in (info.options.not_after if info.options else ())
+        if name in by_name
+    }
+
+
+def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:
     ledger = walker.ledger
     bound = frozenset(ledger.module.variables)
     ledger.begin(cell.index)
     walker.begin_cell()
     parsed = parse(cell.source)
     role = role_of(cell, parsed.tree, bound=bound)
+    if plain_as_tasks and role == "plain":
+        role = "task"
     options, option_error = _options(cell)
     if option_error is not None:
         ledger.warn(option_error)
@@ -107,7 +133,7 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
     else:
         walker.type_parameters = parsed.type_parameters
         try:
-            walker.walk_cell(_conditional(parsed.tree.body, declared.when))
+            walker.walk_cell(_conditional(_mapped(parsed.tree.body, declared), declared.when))
         except RecursionError:
             walker.frame = ledger.module
             ledger.through = []
@@ -117,6 +143,32 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
             ledger.bind_name(name, frozenset({Obj()}), "declared by --out")
     for name in declared.mutates:
         ledger.change(ledger.read_name(name), "declared by --mutates", label=name)
+
+
+def _mapped(body: list[ast.stmt], options: TaskOptions) -> list[ast.stmt]:
+    """Return a cell's statements as they are with ``--map``: a loop, and what it collects."""
+    if not options.map:
+        return body
+    pairs = [(ast.Name(name, ast.Store()), ast.parse(items, mode="eval").body) for name, items in options.map]
+    target = ast.Tuple([name for name, _ in pairs], ast.Store())
+    source = ast.Call(ast.Name("zip", ast.Load()), [items for _, items in pairs], [])
+    # No item at all is no reason to keep what an earlier cell bound: the names are lists in any case.
+    loop: list[ast.stmt] = [ast.Assign([_stored(name)], ast.List([], ast.Load())) for name in options.out_map]
+    loop.append(ast.For(target, source, body or [ast.Pass()], []))
+    loop += [
+        ast.Assign([_stored(name)], ast.List([ast.Name(name, ast.Load())], ast.Load()))
+        for name in options.out_map
+    ]
+    where = body[0] if body else ast.Pass(lineno=1, col_offset=0)
+    for made in loop:
+        for node in ast.walk(made):
+            if not hasattr(node, "lineno"):
+                ast.copy_location(node, where)
+    return loop
+
+
+def _stored(name: str) -> ast.expr:
+    return ast.Name(name, ast.Store())
 
 
 def _conditional(body: list[ast.stmt], when: str | None) -> list[ast.stmt]:
@@ -267,17 +319,16 @@ def validate(analysis: Analysis) -> None:
             )
         tasks[cell.name] = cell
     for cell in analysis.cells:
-        for name in cell.options.after if cell.options and cell.role != "skip" else ():
+        options = cell.options if cell.role != "skip" else None
+        for name in options.after if options else ():
             _check_after(analysis, tasks, cell, name)
+        for name in options.not_after if options else ():
+            _named_task(tasks, cell, name, "--not-after")
 
 
 def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo, name: str) -> None:
     where = f"Cell {cell.index} (%%task {cell.name})"
-    upstream = tasks.get(name)
-    if upstream is None:
-        near = difflib.get_close_matches(name, tasks, n=1)
-        hint = f"did you mean {near[0]}?" if near else "name a task of this notebook"
-        raise InvalidOption(f"{where}: --after {name}: there is no such task; {hint}")
+    upstream = _named_task(tasks, cell, name, "--after")
     if upstream.index == cell.index:
         raise FlowCycle(f"{where}: --after {name}: a task cannot wait for itself")
     way = _path(analysis, cell.index, upstream.index)
@@ -292,6 +343,16 @@ def _check_after(analysis: Analysis, tasks: dict[str, CellInfo], cell: CellInfo,
             f"{where}: --after {name} names cell {upstream.index}, which stands below it; "
             "move one of the two, a notebook's tasks run from top to bottom"
         )
+
+
+def _named_task(tasks: dict[str, CellInfo], cell: CellInfo, name: str, option: str) -> CellInfo:
+    found = tasks.get(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(name, tasks, n=1)
+    hint = f"did you mean {near[0]}?" if near else "name a task of this notebook"
+    where = f"Cell {cell.index} (%%task {cell.name})"
+    raise InvalidOption(f"{where}: {option} {name}: there is no such task; {hint}")
 
 
 def _path(analysis: Analysis, start: int, end: int) -> list[int] | None:

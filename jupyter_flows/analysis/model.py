@@ -38,12 +38,18 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     trigger: str | None = None
     after: tuple[str, ...] = ()
+    not_after: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     mutates: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     when: str | None = None
     """An expression: the cell runs if it is true."""
+    map: tuple[tuple[str, str], ...] = ()
+    """Names and the expressions whose items they are bound to, one after the other."""
+    out_map: tuple[str, ...] = ()
+    cache_for_s: float | None = None
+    cache_by: Literal["inputs", "parameters", "all"] = "inputs"
 
 
 class CellInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +95,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
     cells: tuple[CellInfo, ...]
     edges: tuple[CellEdge, ...]
+    denied: tuple[CellEdge, ...] = ()
+    """Edges that ``--not-after`` takes away: kept to be shown, waited for by nobody."""
 
     @property
     def dependencies(self) -> tuple[CellEdge, ...]:

@@ -96,6 +96,7 @@ def with_observed(analysis: Analysis, observed: Mapping[str, Observed]) -> Analy
     upstream: dict[int, list[int]] = {}
     for edge in analysis.dependencies:
         upstream.setdefault(edge.target_index, []).append(edge.source_index)
+    denied = {(edge.source_index, edge.target_index) for edge in analysis.denied}
     ancestors: dict[int, int] = {}
     writers: dict[str, list[_Writer]] = {}
     cells = []
@@ -104,7 +105,11 @@ def with_observed(analysis: Analysis, observed: Mapping[str, Observed]) -> Analy
         above = 0
         for source in upstream.get(cell.index, ()):
             above |= ancestors.get(source, 0) | 1 << source
-        found = _needed(cell, facts, writers)
+        found = {
+            source: reasons
+            for source, reasons in _needed(cell, facts, writers).items()
+            if (source, cell.index) not in denied
+        }
         for source in sorted(found, reverse=True):
             # Nearest first: what it needs itself need not be said again.
             if above >> source & 1:
@@ -116,7 +121,7 @@ def with_observed(analysis: Analysis, observed: Mapping[str, Observed]) -> Analy
             _note_writes(cell, facts, writers)
         cells.append(_with_warning(cell, facts))
     edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
-    return Analysis(cells=tuple(cells), edges=tuple(edges))
+    return msgspec.structs.replace(analysis, cells=tuple(cells), edges=tuple(edges))
 
 
 def hints(analysis: Analysis) -> list[str]:

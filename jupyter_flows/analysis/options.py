@@ -80,27 +80,32 @@ def parse_task_line(line: str, *, where: str = "%%task") -> TaskOptions:
                 raise InvalidOption(f"{at}--{option} needs a value, such as --{option} {_OPTIONS[option][2]}")
             value = words.pop(0)
             # `--after a, b`: a comma at an end says that the list goes on.
-            while words and option in _LISTS and (value.endswith(",") or words[0].startswith(",")):
+            while words and option in _NAMES and (value.endswith(",") or words[0].startswith(",")):
                 value += words.pop(0)
         field, read, example = _OPTIONS[option]
-        if field in values:
-            if option not in _LISTS:
-                raise InvalidOption(f"{at}--{option} is given twice")
-            earlier = values[field]
-            assert isinstance(earlier, tuple)
-            values[field] = tuple(dict.fromkeys((*earlier, *_list(value))))
-            continue
+        if field in values and option not in _NAMES and option != "map":
+            raise InvalidOption(f"{at}--{option} is given twice")
         try:
-            values[field] = read(value)
+            found = read(value)
+            earlier = values.get(field, ())
+            values[field] = (
+                tuple(dict.fromkeys((*earlier, *found))) if isinstance(earlier, tuple) and earlier else found  # type: ignore[misc]
+            )
         except InvalidDuration as error:
             raise InvalidOption(f"{at}--{option}: {error}") from None
         except ValueError as error:
             hint = "" if str(error).endswith("?") else f", such as --{option} {example}"
             raise InvalidOption(f"{at}--{option} {value}: {error}{hint}") from None
-    for option in ("in", "out", "mutates"):
+    for option in ("in", "out", "mutates", "out-map"):
         for variable in values.get(_OPTIONS[option][0], ()):  # type: ignore[attr-defined]
             if not variable.isidentifier() or keyword.iskeyword(variable):
                 raise InvalidOption(f"{at}--{option} {variable}: that is not the name of a variable")
+    for option, needed in _NEEDS.items():
+        if _OPTIONS[option][0] in values and _OPTIONS[needed][0] not in values:
+            raise InvalidOption(f"{at}--{option} needs --{needed}, such as --{needed} {_OPTIONS[needed][2]}")
+    both = set(values.get("after", ())) & set(values.get("not_after", ()))  # type: ignore[call-overload]
+    if both:
+        raise InvalidOption(f"{at}--after and --not-after both name {min(both)}; drop one of them")
     return TaskOptions(**values)  # type: ignore[arg-type]
 
 
@@ -160,18 +165,38 @@ def _condition(text: str) -> str:
     return text.strip()
 
 
+def _mapping(text: str) -> tuple[tuple[str, str], ...]:
+    name, equals, expression = text.partition("=")
+    name = name.strip()
+    if not equals or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError("expected NAME=ITEMS, a name for each item and what they come from")
+    return ((name, _condition(expression)),)
+
+
+def _cache_by(text: str) -> str:
+    if text not in {"inputs", "parameters", "all"}:
+        raise ValueError("expected inputs, parameters or all")
+    return text
+
+
 _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "retries": ("retries", _retries, "3"),
     "retry-delay": ("retry_delay_s", _seconds, "10s"),
     "timeout": ("timeout_s", _timeout, "5m"),
     "trigger": ("trigger", _trigger, "all_finished"),
     "after": ("after", _list, "load,clean"),
+    "not-after": ("not_after", _list, "load"),
     "in": ("inputs", _list, "df"),
     "out": ("outputs", _list, "df"),
     "mutates": ("mutates", _list, "df"),
     "tags": ("tags", _list, "nightly"),
     "when": ("when", _condition, '"len(rows) > 0"'),
+    "map": ("map", _mapping, "row=rows"),
+    "out-map": ("out_map", _list, "score"),
+    "cache-for": ("cache_for_s", _timeout, "1d"),
+    "cache-by": ("cache_by", _cache_by, "inputs"),
 }
-_LISTS = frozenset({"after", "in", "out", "mutates", "tags"})
+_NAMES = frozenset({"after", "not-after", "in", "out", "mutates", "tags", "out-map"})
+_NEEDS = {"out-map": "map", "cache-by": "cache-for"}
 OPTION_NAMES = tuple(f"--{name}" for name in _OPTIONS)
 """For completion in the notebook."""

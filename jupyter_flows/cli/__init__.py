@@ -31,6 +31,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "jupyter_flows.cli.graph:command",
         "Read the graph of notebooks or scripts without running them.",
     ),
+    "why": ("jupyter_flows.cli.why:command", "Why does one task wait for another?"),
+    "infer": (
+        "jupyter_flows.cli.infer:command",
+        "Show the flow that a notebook already is, without an edit.",
+    ),
+    "check": ("jupyter_flows.cli.check:command", "Prove a notebook's graph by running its cells by it."),
     "agent": ("jupyter_flows.cli.agent:command", "Start, list and install agents."),
     "server": ("jupyter_flows.cli.server:command", "Start a server, see its state, manage its tokens."),
     "demo": (

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from jupyter_flows.errors import FlowNotFoundInFile
+from jupyter_flows.errors import FlowNotFoundInFile, InvalidOption
 
 
 @click.command()
@@ -25,6 +25,10 @@ from jupyter_flows.errors import FlowNotFoundInFile
     default=None,
     help="notebook, pickle or script. Default: a notebook as itself, a script as itself.",
 )
+@click.option(
+    "--all-cells", is_flag=True, help="Every plain cell of a notebook is a task; no %%task is needed."
+)
+@click.option("--by-heading", is_flag=True, help="The plain cells under one Markdown heading are one task.")
 @click.option("--no-schedule", is_flag=True, help="Register, but do not begin to run by the schedule.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 def command(
@@ -34,6 +38,8 @@ def command(
     labels: tuple[str, ...],
     schedule: str | None,
     storage: str | None,
+    all_cells: bool,
+    by_heading: bool,
     no_schedule: bool,
     as_json: bool,
 ) -> None:
@@ -48,7 +54,10 @@ def command(
         "set_schedule_active": not no_schedule,
     }
     if target.endswith(".ipynb"):
-        receipt = register_notebook(target, name=name, **options)
+        receipt = register_notebook(target, name=name, all_cells=all_cells, by_heading=by_heading, **options)
+    elif all_cells or by_heading:
+        msg = f"--all-cells and --by-heading are for notebooks; {target!r} is none"
+        raise InvalidOption(msg)
     elif target.endswith(".py") or Path(target).exists():
         receipt = register_script(target, name=name, **options)
     else:

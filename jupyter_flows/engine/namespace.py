@@ -23,9 +23,17 @@ from typing import Any
 
 from jupyter_flows.core.signals import SKIP, PrefectStateSignal
 from jupyter_flows.core.task import Task
+from jupyter_flows.engine.cell_options import CellWrapper, ItemsFailed
 from jupyter_flows.engine.limits import TaskTimedOut, call_within
 from jupyter_flows.engine.shell import Shell, as_python
-from jupyter_flows.engine.task_runner import STAYS, CellFailed, condition_failed, skip_message
+from jupyter_flows.engine.task_runner import (
+    STAYS,
+    CellFailed,
+    CellKept,
+    condition_failed,
+    kept_message,
+    skip_message,
+)
 from jupyter_flows.notebook.cell_task import CellTask
 
 _one_at_a_time = threading.RLock()
@@ -78,13 +86,24 @@ class NamespaceBackend:
                 namespace.update(self._parameters)
             if task.when is not None and not self._holds(task, task.when):
                 raise SKIP(skip_message(task))
+            wrapper = self._wrapper(task)
             if timeout_s is None:
-                self._run(task)
+                self._run(task, wrapper)
             else:
-                call_within(timeout_s, lambda: self._run(task))
+                call_within(timeout_s, lambda: self._run(task, wrapper))
             if task.role == "parameters":
                 namespace.update(self._parameters)
-            return {name: namespace[name] for name in sorted(task.writes) if name in namespace}
+            values = {name: namespace[name] for name in sorted(task.writes) if name in namespace}
+            if wrapper is not None:
+                wrapper.ended()
+                if wrapper.hit:
+                    raise CellKept(kept_message(task), values)
+            return values
+
+    def _wrapper(self, task: CellTask) -> CellWrapper | None:
+        if task.wrapping is None:
+            return None
+        return CellWrapper(in_directory(task.wrapping), self.module.__dict__, self._shell.show)
 
     def _holds(self, task: CellTask, when: str) -> bool:
         """Whether the condition of ``--when`` is true now."""
@@ -105,11 +124,11 @@ class NamespaceBackend:
             self._loop.close()
             self._loop = None
 
-    def _run(self, task: CellTask) -> None:
+    def _run(self, task: CellTask, wrapper: CellWrapper | None = None) -> None:
         filename = f"<cell {task.index}: {task.name}>"
         try:
             source = as_python(task.source)
-            codes = _compiled(source, filename, self._futures)
+            codes = _compiled(source, filename, self._futures, wrapper)
             for code, _ in codes:
                 self._futures |= code.co_flags & FUTURES
             with self._shell.lent():
@@ -171,10 +190,26 @@ class NamespaceBackend:
             raise failures[0]
 
 
-def _compiled(source: str, filename: str, futures: int) -> list[tuple[CodeType, bool]]:
+def in_directory(wrapping: dict[str, Any]) -> dict[str, Any]:
+    """Return what a cell's options ask for, with the directory where this user's values are kept."""
+    if "cache" not in wrapping:
+        return wrapping
+    from jupyter_flows.settings import load_settings
+
+    return {
+        **wrapping,
+        "cache": {**wrapping["cache"], "directory": str(load_settings().home / "cache" / "cells")},
+    }
+
+
+def _compiled(
+    source: str, filename: str, futures: int, wrapper: CellWrapper | None
+) -> list[tuple[CodeType, bool]]:
     """Return code to execute, and whether its value is to be shown, as a kernel does it."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
+    if wrapper is not None:
+        tree = wrapper.visit(tree)
 
     def code(node: ast.Module | ast.Expression, mode: str) -> CodeType:
         # Without dont_inherit, this module's __future__ imports would apply to the user's cells.
@@ -198,7 +233,10 @@ def _compiled(source: str, filename: str, futures: int) -> list[tuple[CodeType, 
 
 def _sentence(error: BaseException, task: CellTask, filename: str) -> str:
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == filename else None
-    traceback = error.__traceback__
+    # Of a cell with --map, the line of the first item that failed.
+    traceback = (
+        error.__cause__ if isinstance(error, ItemsFailed) and error.__cause__ else error
+    ).__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
         # The cell's own line, not that of a function of it that was called.

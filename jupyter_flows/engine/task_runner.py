@@ -39,6 +39,17 @@ class CellFailed(Exception):
         self.cause = cause
 
 
+class CellKept(PrefectStateSignal):
+    """The values of a cell with ``--cache-for`` are those of an earlier run; it did not run."""
+
+    kind = states.Cached
+
+
+def kept_message(task: Task) -> str:
+    """Return why a cell with ``--cache-for`` did not run."""
+    return f"the values of {task.name} were kept (--cache-for)"
+
+
 def skip_message(task: Task) -> str:
     """Return why a cell with ``--when`` did not run; the expression is code and stays where it is."""
     return f"the condition of {task.name} (--when) is false"

@@ -21,6 +21,7 @@ from jupyter_flows.schema.base import utc_now
 
 if TYPE_CHECKING:
     # Reading brings the analysis with it, which %load_ext need not wait for.
+    from jupyter_flows.notebook.cell_task import CellTask
     from jupyter_flows.notebook.read import CodeCell, NotebookCells
 
 
@@ -146,6 +147,22 @@ class CellRecorder:
         self._unnamed += 1
         return f"run-{self._unnamed}"
 
+    def running_task(self) -> CellTask | None:
+        """Return the task of the cell that runs, as the notebook stands; None if it is none.
+
+        Raises
+        ------
+        FlowsError : the cells make no flow.
+        """
+        from jupyter_flows.notebook.build import build_flow
+        from jupyter_flows.notebook.cell_task import CellTask
+
+        if self._running is None:
+            return None
+        tasks = build_flow(self.notebook()).tasks
+        found = [task for task in tasks if isinstance(task, CellTask) and task.cell_id == self._running[1].id]
+        return found[0] if found else None
+
     def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:
         """The cell that ran has ended; *skipped*: its ``--when`` was false."""
         cell = self.running(execution)
@@ -195,13 +212,12 @@ class CellRecorder:
             self.cells.get(cell_id) or RecordedCell(id=cell_id, source=saved[cell_id].source)
             for cell_id in order
         ]
-        tags = {cell.id: cell.tags for cell in disk.cells}
         return NotebookCells(
-            path=path, cells=_numbered(merged, tags), kernel=disk.kernel, language=disk.language
+            path=path, cells=_numbered(merged, saved), kernel=disk.kernel, language=disk.language
         )
 
-    def check_saved(self, path: Path) -> None:
-        """Refuse a file that is not what was run here.
+    def check_saved(self, path: Path, *, then: str = "register again") -> None:
+        """Refuse a file that is not what was run here; *then* is what to do once it is saved.
 
         Raises
         ------
@@ -219,7 +235,7 @@ class CellRecorder:
         missing = [cell for cell in newer if cell.id not in disk and not cell.id.startswith("run-")]
         if changed or missing:
             differs = _differences(sorted(changed), len(missing), path.name)
-            msg = f"{differs}; save the notebook (Ctrl+S) and register again"
+            msg = f"{differs}; save the notebook (Ctrl+S) and {then}"
             raise NotebookNotSaved(msg)
 
     def _with_known_ids(self, disk: NotebookCells) -> NotebookCells:
@@ -269,16 +285,25 @@ def _speaks(source: str) -> bool:
     return bool(source.strip()) and (not has_only_flow_lines(source) or declares(source))
 
 
-def _numbered(cells: list[RecordedCell], tags: dict[str, tuple[str, ...]]) -> tuple[CodeCell, ...]:
+def _numbered(cells: list[RecordedCell], saved: dict[str, CodeCell]) -> tuple[CodeCell, ...]:
+    """Number the cells; a new one stands under the heading of the saved one above it."""
     from jupyter_flows.notebook.read import CodeCell
 
-    return tuple(
-        CodeCell(
-            id=cell.id,
-            index=number,
-            position=number - 1,
-            source=cell.source,
-            tags=tags.get(cell.id, cell.tags),
+    made: list[CodeCell] = []
+    heading, section = "", 0
+    for number, cell in enumerate(cells, start=1):
+        known = saved.get(cell.id)
+        if known is not None:
+            heading, section = known.heading, known.section
+        made.append(
+            CodeCell(
+                id=cell.id,
+                index=number,
+                position=number - 1,
+                source=cell.source,
+                tags=cell.tags if known is None else known.tags,
+                heading=heading,
+                section=section,
+            )
         )
-        for number, cell in enumerate(cells, start=1)
-    )
+    return tuple(made)

@@ -85,28 +85,35 @@ class Desk:
 
     # -- the graph ----------------------------------------------------------------------------------
 
+    def observed(self, notebook: NotebookCells) -> dict[str, Observed]:
+        """Return what the cells did when they ran here, by id; of those that are still what ran."""
+        sources = {cell.id: cell.source for cell in notebook.cells}
+        restless = self._tracer.restless if self._tracer is not None else ()
+        return {
+            cell_id: facts.without_changes(restless)
+            for cell_id, (source, facts) in self._observed.items()
+            if sources.get(cell_id) == source
+        }
+
     def analysis(self, notebook: NotebookCells | None = None) -> Analysis:
         """Return the analysis of the notebook, with the edges that its runs showed."""
         from jupyter_flows.analysis.observed import with_observed
 
         notebook = notebook or self.recorder.notebook()
         read = self._analysis_of(notebook)
-        sources = {cell.id: cell.source for cell in notebook.cells}
-        restless = self._tracer.restless if self._tracer is not None else ()
-        observed = {
-            cell_id: facts.without_changes(restless)
-            for cell_id, (source, facts) in self._observed.items()
-            if sources.get(cell_id) == source
-        }
+        observed = self.observed(notebook)
         if self._merged is None or self._merged[0] is not read or self._merged[1] != observed:
             self._merged = (read, observed, with_observed(read, observed))
         return self._merged[2]
 
     def _analysis_of(self, notebook: NotebookCells) -> Analysis:
         from jupyter_flows.analysis import analyse
+        from jupyter_flows.notebook.flow_line import declaration
 
         if self._read is None or self._read[0] != notebook.cells:
-            self._read = (notebook.cells, analyse(notebook.plain()))
+            declared = declaration(cell.source for cell in notebook.cells)
+            all_cells = declared.all_cells or declared.by_heading
+            self._read = (notebook.cells, analyse(notebook.plain(), plain_as_tasks=all_cells))
         return self._read[1]
 
     # -- what is out of date ---------------------------------------------------------------------------

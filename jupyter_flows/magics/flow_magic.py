@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.parameter import read_values
@@ -52,7 +52,7 @@ def current_flow(shell: Any, *, name: str | None = None) -> Any:
     from jupyter_flows.notebook.build import build_flow
 
     notebook = shell.jupyter_flows_recorder.notebook()
-    flow = build_flow(notebook, name, make=Flow, analysis=shell.jupyter_flows_desk.analysis(notebook))
+    flow = build_flow(notebook, name, make=Flow, observed=shell.jupyter_flows_desk.observed(notebook))
     if not any(task.role == "task" for task in flow.tasks):
         msg = "this notebook has no task yet: begin a cell with %%task, run it, and try again"
         raise NotebookWithoutTasks(msg)
@@ -149,26 +149,68 @@ def _run(shell: Any, asked: FlowLine) -> None:
             print(f"  {task.name}: {type(task_state).__name__}. {task_state.message}")  # noqa: T201
 
 
+def saved_notebook(shell: Any, asked: FlowLine, *, verb: str) -> Path:
+    """Return the notebook's file, if what was run here is saved in it.
+
+    Raises
+    ------
+    NotebookNotSaved : it is not known, or differs.
+    """
+    from jupyter_flows.magics.front_end import find_notebook
+
+    recorder = shell.jupyter_flows_recorder
+    given = asked.path or (asked.words[0] if asked.words else None)
+    path: Path | None = find_notebook(given, then=f"{verb} again") if given else recorder.path
+    if path is None:
+        msg = f"this kernel does not know the notebook's file; save it and name it: %flow {verb} PATH.ipynb"
+        raise NotebookNotSaved(msg)
+    if recorder.path is None or recorder.path.absolute() == path.absolute():
+        recorder.check_saved(path, then=f"{verb} again")
+    return path
+
+
 def _register(shell: Any, asked: FlowLine) -> None:
     """Send the metadata, store the notebook, show the receipt."""
     from IPython.display import display
 
-    from jupyter_flows.magics.front_end import find_notebook
     from jupyter_flows.registering import register_notebook
 
-    recorder = shell.jupyter_flows_recorder
-    given = asked.path or (asked.words[0] if asked.words else None)
-    path = find_notebook(given) if given else recorder.path
-    if path is None:
-        msg = "this kernel does not know the notebook's file; save it and name it: %flow register PATH.ipynb"
-        raise NotebookNotSaved(msg)
-    if recorder.path is None or recorder.path.absolute() == path.absolute():
-        recorder.check_saved(path)
+    path = saved_notebook(shell, asked, verb="register")
     display(
         register_notebook(
-            path, labels=asked.labels, schedule=asked.schedule, storage=asked.storage, project=asked.project
+            path,
+            labels=asked.labels,
+            schedule=asked.schedule,
+            storage=asked.storage,
+            project=asked.project,
+            all_cells=asked.all_cells,
+            by_heading=asked.by_heading,
         )
     )
+
+
+def _check(shell: Any, asked: FlowLine) -> None:
+    """Run the saved notebook by its graph, and print what then differs."""
+    from jupyter_flows.magics.checking import check_apart
+
+    report = check_apart(
+        saved_notebook(shell, asked, verb="check"),
+        runs=asked.runs,
+        seed=asked.seed,
+        budget=asked.budget,
+        all_cells=asked.all_cells,
+    )
+    print(report.text)  # noqa: T201
+
+
+def _infer(shell: Any, asked: FlowLine) -> None:
+    """Show the saved notebook as a flow in which every cell is a task."""
+    from jupyter_flows.notebook.infer import infer
+    from jupyter_flows.notebook.inferred_text import inferred_lines
+    from jupyter_flows.notebook.read import read_notebook
+
+    notebook = read_notebook(saved_notebook(shell, asked, verb="infer"))
+    print("\n".join(inferred_lines(infer(notebook, by_heading=asked.by_heading))))  # noqa: T201
 
 
 @contextlib.contextmanager
@@ -185,6 +227,18 @@ def _name(shell: Any, asked: FlowLine) -> str:
         return asked.words[0]
     notebook = shell.jupyter_flows_recorder.notebook()
     return declaration(cell.source for cell in notebook.cells).name or PurePath(notebook.path).stem
+
+
+def _why(shell: Any, asked: FlowLine) -> None:
+    """Say why one task waits for another."""
+    from jupyter_flows.errors import InvalidOption
+    from jupyter_flows.notebook.reasons import reasons
+
+    if len(asked.words) != 2:
+        msg = "%flow why takes two tasks, as in '%flow why load report'; each a name, or a cell's number"
+        raise InvalidOption(msg)
+    for line in reasons(shell.jupyter_flows_desk.analysis(), *asked.words):
+        print(line)  # noqa: T201
 
 
 def _runs(shell: Any, asked: FlowLine) -> None:
@@ -286,6 +340,9 @@ VERBS = {
     None: _show,
     "run": _run,
     "register": _register,
+    "why": _why,
+    "check": _check,
+    "infer": _infer,
     "runs": _runs,
     "logs": _logs,
     "explain": _explain,

@@ -36,8 +36,8 @@ def register_from_front_end(path: str) -> None:
     display(receipt)
 
 
-def find_notebook(path: str) -> Path:
-    """Return the notebook's file for a path that a front end gave."""
+def find_notebook(path: str, *, then: str = "register again") -> Path:
+    """Return the notebook's file for a path that a front end gave; *then* is what to do once it is there."""
     import os
 
     from jupyter_flows.errors import NotebookNotSaved
@@ -53,5 +53,5 @@ def find_notebook(path: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate.absolute()
-    msg = f"the notebook {str(plain)!r} is not on disk; save it (Ctrl+S) and register again"
+    msg = f"the notebook {str(plain)!r} is not on disk; save it (Ctrl+S) and {then}"
     raise NotebookNotSaved(msg)

@@ -14,11 +14,13 @@ HELP = {
     "task": """Make this cell a task of the notebook's flow; it runs as the ordinary cell it is.
 
     %%task [NAME] [--retries N] [--retry-delay 10s] [--timeout 5m] [--trigger NAME]
-           [--when EXPRESSION] [--after TASK,…] [--in NAME,…] [--out NAME,…] [--mutates NAME,…]
-           [--tags WORD,…]
+           [--when EXPRESSION] [--map NAME=ITEMS]… [--out-map NAME,…] [--cache-for 1d]
+           [--cache-by inputs|parameters|all] [--after TASK,…] [--not-after TASK,…]
+           [--in NAME,…] [--out NAME,…]
+           [--mutates NAME,…] [--tags WORD,…]
 
-    Which task needs which is read from the variables that cells read and write; --after, --in, --out and
-    --mutates say what cannot be read. %flow shows the flow.
+    Which task needs which is read from the variables that cells read and write; --after, --not-after, --in,
+    --out and --mutates say what cannot be read. %flow shows the flow.
     """,
     "parameters": """Make the names that this cell binds the flow's parameters.
 
@@ -78,6 +80,8 @@ def load_ipython_extension(shell: Any) -> None:
 
     def post_run_cell(result: Any) -> None:
         error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            lines.ended()
         desk.end(error, execution=result.info, skipped=lines.skipped)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))

@@ -7,10 +7,15 @@ last expression, tracebacks, line numbers and *Run All* are those of an ordinary
 from __future__ import annotations
 
 import ast
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.errors import FlowsError
 from jupyter_flows.runtime.cell_code import code_for_kernel
+
+if TYPE_CHECKING:
+    from jupyter_flows.analysis import TaskOptions
+    from jupyter_flows.engine.cell_options import CellWrapper
 
 
 class TaskLines:
@@ -20,12 +25,14 @@ class TaskLines:
         self._shell = shell
         self._refusal = ""
         self._when: str | None = None
+        self._options: TaskOptions | None = None
+        self._wrapper: CellWrapper | None = None
         self.skipped = False
         """Whether the condition of the cell that runs was false."""
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Take the line off; a line that cannot be read becomes a cell that only says so."""
-        self._when, self.skipped = None, False
+        self._when, self._options, self._wrapper, self.skipped = None, None, None, False
         if not any(line.startswith("%%") for line in lines) or _asks_for_help(lines):
             return lines
         # Here, not at the top: %load_ext need not wait for the analysis.
@@ -39,7 +46,8 @@ class TaskLines:
         magic = plain_python(source).magic
         if magic is not None:
             try:
-                self._when = parse_task_line(magic, where="This cell").when
+                self._options = parse_task_line(magic, where="This cell")
+                self._when = self._options.when
             except FlowsError as error:
                 self._refusal = str(error)
                 return ["get_ipython().run_line_magic('_flows_refuse', '')\n"]
@@ -48,18 +56,42 @@ class TaskLines:
     def visit(self, tree: ast.Module) -> ast.Module:
         """Leave out a cell whose ``--when`` is false; as an AST transformer, just before the cell runs."""
         when, self._when = self._when, None
+        options, self._options = self._options, None
         if when is None:
-            return tree
+            return self._wrapped(tree, options)
         condition = ast.parse(when, mode="eval")
         try:
             holds = bool(eval(compile(condition, "<--when>", "eval"), self._shell.user_ns))  # noqa: S307 - the user's expression, on purpose
         except Exception:  # noqa: BLE001 - evaluated again as the cell, so that its traceback is the user's
             return ast.fix_missing_locations(ast.Module([ast.Expr(condition.body)], []))
         if holds:
-            return tree
+            return self._wrapped(tree, options)
         self.skipped = True
         print(f"(skipped: {when} is false)")  # noqa: T201
         return ast.Module([], [])
+
+    def _wrapped(self, tree: ast.Module, options: TaskOptions | None) -> ast.Module:
+        """Do ``--map`` and ``--cache-for`` as a run does them."""
+        if options is None or not (options.map or options.cache_for_s):
+            return tree
+        from jupyter_flows.engine.cell_options import CellWrapper
+        from jupyter_flows.engine.namespace import in_directory
+
+        wrapping: dict[str, Any] | None = {"map": options.map, "out_map": options.out_map}
+        if options.cache_for_s:
+            # What the cell reads is known of the notebook as a whole; one that makes no flow caches nothing.
+            with contextlib.suppress(FlowsError):
+                task = self._shell.jupyter_flows_recorder.running_task()
+                wrapping = task.wrapping if task is not None else wrapping
+        assert wrapping is not None
+        # A cell that is run by hand is not tried again: its author looks at it.
+        self._wrapper = CellWrapper({**in_directory(wrapping), "retries": 0}, self._shell.user_ns)
+        return self._wrapper.visit(tree)
+
+    def ended(self) -> None:
+        """The cell has run without an error."""
+        if self._wrapper is not None:
+            self._wrapper.ended()
 
     def refuse(self, line: str) -> None:
         """Say why a cell was not run; IPython shows this kind of error without a traceback."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from jupyter_flows.analysis import Analysis, CellInfo, TaskOptions, analyse, validate
+from jupyter_flows.analysis import CellInfo, TaskOptions, analyse, validate
+from jupyter_flows.analysis.observed import Observed, with_observed
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.serialize import make_parameter_spec
 from jupyter_flows.core.triggers import BY_NAME
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
+from jupyter_flows.notebook.headings import group_by_heading
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
 from jupyter_flows.notebook.transform import body_of, plain_python
 from jupyter_flows.schema.flows import ParameterSpec
@@ -31,7 +35,9 @@ def build_flow(
     name: str | None = None,
     *,
     make: Callable[[str], G] | type[FlowGraph] = FlowGraph,
-    analysis: Analysis | None = None,
+    all_cells: bool = False,
+    by_heading: bool = False,
+    observed: Mapping[str, Observed] | None = None,
 ) -> Any:
     """Return the graph of a notebook: a :class:`CellTask` for each code cell that is not skipped.
 
@@ -42,8 +48,13 @@ def build_flow(
         Default: what ``%flow NAME`` says, else the file's name.
     make : callable
         Makes the graph from a name; ``Flow`` where its verbs are wanted.
-    analysis : Analysis, optional
-        Of these very cells, if it is known: a kernel that ran them knows more edges than their source.
+    all_cells : bool
+        Every plain cell is a task, as ``%flow NAME --all-cells`` declares too.
+    by_heading : bool
+        The plain cells under one Markdown heading are one task, and all others are tasks too, as
+        ``%flow NAME --by-heading`` declares too.
+    observed : mapping, optional
+        What cells did when they ran, by id: a kernel that ran them knows more edges than their source.
 
     Returns
     -------
@@ -55,10 +66,15 @@ def build_flow(
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
     """
-    if analysis is None:
-        analysis = analyse(notebook.plain())
-    validate(analysis)
     declared = declaration(cell.source for cell in notebook.cells)
+    by_heading = by_heading or declared.by_heading
+    all_cells = all_cells or by_heading or declared.all_cells
+    if by_heading:
+        notebook = group_by_heading(notebook)
+    analysis = analyse(notebook.plain(), plain_as_tasks=all_cells)
+    validate(analysis)
+    if observed:
+        analysis = with_observed(analysis, _of_groups(notebook, observed))
     graph = make(name or declared.name or PurePath(notebook.path).stem or "notebook")
     graph.labels = declared.labels
     graph.project = declared.project
@@ -79,7 +95,53 @@ def build_flow(
             graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=edge.reason)
     _let_defaults_stand(graph)
     graph.parameter_specs = tuple({spec.name: spec for spec in specs}.values())
+    for info in analysis.cells:
+        if info.index in by_index and info.options is not None:
+            by_index[info.index].wrapping = _wrapping(
+                by_index[info.index], info.options, graph, parameters=[spec.name for spec in specs]
+            )
     return graph
+
+
+def _of_groups(notebook: NotebookCells, observed: Mapping[str, Observed]) -> dict[str, Observed]:
+    """Return what cells did by the cell that stands for them."""
+    found: dict[str, Observed] = {}
+    for cell in notebook.cells:
+        seen = [observed[member.id] for member in cell.members or (cell,) if member.id in observed]
+        if seen:
+            found[cell.id] = functools.reduce(Observed.joined, seen)
+    return found
+
+
+def map_wrapping(options: TaskOptions | None) -> dict[str, Any] | None:
+    """Return what ``engine.cell_options`` is asked for ``--map``, or None."""
+    if options is None or not options.map:
+        return None
+    return {
+        "map": options.map,
+        "out_map": options.out_map,
+        "retries": options.retries,
+        "retry_delay_s": options.retry_delay_s,
+    }
+
+
+def _wrapping(
+    task: CellTask, options: TaskOptions, graph: FlowGraph, *, parameters: list[str]
+) -> dict[str, Any] | None:
+    """Return what ``engine.cell_options`` is asked for one cell, or None."""
+    asked = map_wrapping(options) or {}
+    if options.cache_for_s is not None:
+        said = repr((task.source, options.map, options.out_map, options.cache_by))
+        reads = sorted(task.reads) if options.cache_by != "parameters" else []
+        read = {name for edge in graph.edges_from(task) if edge.kind == "data" for name in edge.names}
+        asked["cache"] = {
+            "key": hashlib.sha256(said.encode()).hexdigest()[:32],
+            "seconds": options.cache_for_s,
+            "names": sorted({*reads, *(parameters if options.cache_by != "inputs" else ())}),
+            "writes": sorted(task.writes),
+            "needed": sorted(read & task.writes),
+        }
+    return asked or None
 
 
 def _let_defaults_stand(graph: FlowGraph) -> None:
@@ -116,7 +178,8 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         info.name,
         source=body_of(cell.source),
         cell_id=cell.id,
-        index=info.index,
+        index=(cell.members or (cell,))[0].index,
+        members=[member.index for member in cell.members],
         role=info.role,
         reads=info.reads,
         writes=info.writes,
@@ -125,8 +188,9 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         when=options.when,
         slug=info.name,
         tags=options.tags,
-        max_retries=options.retries,
-        retry_delay=timedelta(seconds=options.retry_delay_s) if options.retries else None,
+        # The retries of a mapped cell are its items'.
+        max_retries=0 if options.map else options.retries,
+        retry_delay=timedelta(seconds=options.retry_delay_s) if options.retries and not options.map else None,
         timeout=None if options.timeout_s is None else timedelta(seconds=options.timeout_s),
         trigger=_trigger(options, info),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from jupyter_flows.core.task import Task
@@ -18,7 +19,9 @@ class CellTask(Task):
     cell_id : str
         The nbformat id.
     index : int
-        Place among the code cells, from 1.
+        Place among the code cells, from 1; of a group, that of its first cell.
+    members : iterable of int
+        Places of the cells that it stands for, where cells are grouped; default: its own.
     role : {"task", "plain", "setup", "parameters"}
     reads, writes : iterable of str
         Variables that it takes and makes.
@@ -26,6 +29,8 @@ class CellTask(Task):
         What analysis could not see.
     when : str, optional
         An expression of Python: the cell is skipped if it is false.
+    wrapping : dict, optional
+        What ``--map`` and ``--cache-for`` ask for, as ``engine.cell_options`` wants it.
     options : any
         Of :class:`~jupyter_flows.core.task.Task`.
     """
@@ -37,24 +42,28 @@ class CellTask(Task):
         source: str,
         cell_id: str,
         index: int,
+        members: Iterable[int] = (),
         role: str = "task",
         reads: Any = (),
         writes: Any = (),
         warnings: Any = (),
         auto_generated: bool = False,
         when: str | None = None,
+        wrapping: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(name, **options)
         self.source = source
         self.cell_id = cell_id
         self.index = index
+        self.members = tuple(members) or (index,)
         self.role = role
         self.reads = frozenset(reads)
         self.writes = frozenset(writes)
         self.warnings = tuple(warnings)
         self.auto_generated = auto_generated
         self.when = when
+        self.wrapping = wrapping
 
     def __repr__(self) -> str:
         return f"<CellTask: {self.name}, cell {self.index}>"

@@ -9,17 +9,32 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import takewhile
+from typing import Any
 
 import msgspec
 
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.notebook.transform import plain_python
 
-VERBS = ("run", "register", "runs", "logs", "explain", "doctor", "pause", "resume", "cancel")
+VERBS = (
+    "run",
+    "register",
+    "why",
+    "check",
+    "infer",
+    "runs",
+    "logs",
+    "explain",
+    "doctor",
+    "pause",
+    "resume",
+    "cancel",
+)
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
-_FLAGS = {"--stale": "stale"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
+_ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget"}
+_FLAGS = {"--all-cells": "all_cells", "--by-heading": "by_heading", "--stale": "stale"}
 
 
 class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +49,11 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | None = None
     project: str | None = None
     path: str | None = None
+    runs: str | None = None
+    seed: str | None = None
+    budget: str | None = None
+    all_cells: bool = False
+    by_heading: bool = False
     stale: bool = False
     """Of ``run``: only what is out of date, among the user's own variables."""
 
@@ -57,8 +77,7 @@ def parse_flow_line(line: str) -> FlowLine:
         raise InvalidOption(msg) from None
     plain: list[str] = []
     many: dict[str, list[str]] = {"labels": [], "params": []}
-    one: dict[str, str] = {}
-    flags: dict[str, bool] = {}
+    one: dict[str, Any] = {}
     rest = deque(words)
     while rest:
         word = rest.popleft()
@@ -67,14 +86,14 @@ def parse_flow_line(line: str) -> FlowLine:
             plain.append(word)
             continue
         if option in _FLAGS and not equals:
-            flags[_FLAGS[option]] = True
+            one[_FLAGS[option]] = True
             continue
         if option not in _MANY and option not in _ONE:
             near = get_close_matches(option, [*_ONE, *_MANY, *_FLAGS], n=1, cutoff=0.7)
             hint = (
                 f"did you mean {near[0]}?"
                 if near
-                else f"there are {', '.join([*_ONE, '--label', '--param'])}"
+                else f"there are {', '.join([*_ONE, *_FLAGS, '--label', '--param'])}"
             )
             msg = f"%flow: unknown option {option}; {hint}"
             raise InvalidOption(msg)
@@ -100,7 +119,7 @@ def parse_flow_line(line: str) -> FlowLine:
                 f"(To name the flow so, add an option: %flow {plain[0]} --project default)"
             )
             raise InvalidOption(msg)
-    if flags and (verb != "run" or many["params"] or one):
+    if "stale" in one and (verb != "run" or many["params"] or len(one) > 1):
         msg = (
             "%flow run --stale takes no other options: it runs cells among your variables as they are"
             if verb == "run"
@@ -114,7 +133,6 @@ def parse_flow_line(line: str) -> FlowLine:
         words=tuple(plain) if verb else (),
         labels=tuple(many["labels"]),
         params=tuple(many["params"]),
-        **flags,
         **one,
     )
 
@@ -165,6 +183,8 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     schedule=line.schedule or found.schedule,
                     storage=line.storage or found.storage,
                     project=line.project or found.project,
+                    all_cells=line.all_cells or found.all_cells,
+                    by_heading=line.by_heading or found.by_heading,
                 )
     return found
 

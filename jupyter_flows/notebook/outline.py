@@ -23,7 +23,8 @@ def outline(path: str | Path, *, all_cells: bool = False) -> dict[str, Any]:
     Returns
     -------
     dict : ``{path, cells: [{index, id, name, role, reads, writes, warnings}], edges: [{from, to, names,
-        kind, reason}]}``; indexes count code cells from 1, lists of names are sorted.
+        kind, reason}], denied: [{from, to, names, reason}]}``; indexes count code cells from 1, lists of
+        names are sorted; what is denied (``--not-after``) is no edge.
 
     Raises
     ------
@@ -63,5 +64,14 @@ def as_json(notebook: NotebookCells, analysis: Analysis) -> dict[str, Any]:
                 "reason": edge.reason,
             }
             for edge in analysis.edges
+        ],
+        "denied": [
+            {
+                "from": edge.source_index,
+                "to": edge.target_index,
+                "names": list(edge.names),
+                "reason": edge.reason,
+            }
+            for edge in analysis.denied
         ],
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from jupyter_flows.errors import InvalidNotebook
 from jupyter_flows.notebook.script import split_script
 from jupyter_flows.notebook.transform import plain_python
 
+_HEADING = re.compile(r"[ ]{0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+
 
 class CodeCell(msgspec.Struct, frozen=True, kw_only=True):
     """A code cell as it stands in the file."""
@@ -33,6 +36,12 @@ class CodeCell(msgspec.Struct, frozen=True, kw_only=True):
     """0-based among all cells."""
     source: str
     tags: tuple[str, ...] = ()
+    heading: str = ""
+    """The Markdown heading that it stands under, without its marks."""
+    section: int = 0
+    """How many headings stand above it."""
+    members: tuple[CodeCell, ...] = ()
+    """The cells that this one stands for, where cells are grouped (``headings.py``)."""
 
     def plain(self) -> CellSource:
         """Return the cell as analysis takes it."""
@@ -143,14 +152,20 @@ def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:
     if not isinstance(cells, list):
         raise InvalidNotebook(f"{path}: not a notebook: it has no list of cells")
     found: list[tuple[str | None, str, tuple[str, ...], int]] = []
+    under: dict[int, tuple[str, int]] = {}
+    heading, section = "", 0
     for position, cell in enumerate(cells):
         if not isinstance(cell, Mapping) or not isinstance(cell.get("cell_type"), str):
             raise InvalidNotebook(f"{path}: cell {position + 1} of the file is not a notebook cell")
-        if cell["cell_type"] != "code":
-            continue
         source = cell.get("source", "")
         if isinstance(source, list) and all(isinstance(line, str) for line in source):
             source = "".join(source)
+        if cell["cell_type"] == "markdown" and isinstance(source, str):
+            headings = _headings(source)
+            heading, section = headings[-1] if headings else heading, section + len(headings)
+        if cell["cell_type"] != "code":
+            continue
+        under[position] = (heading, section)
         if not isinstance(source, str):
             raise InvalidNotebook(f"{path}: cell {position + 1} of the file has no source text")
         metadata = cell.get("metadata")
@@ -164,14 +179,30 @@ def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:
     language = metadata.get("language_info")
     return NotebookCells(
         path=path,
-        cells=_with_ids(found),
+        cells=_with_ids(found, under),
         kernel=spec.get("name") if isinstance(spec, Mapping) and isinstance(spec.get("name"), str) else None,
         language=str(language.get("name", "python")) if isinstance(language, Mapping) else "python",
     )
 
 
-def _with_ids(found: Sequence[tuple[str | None, str, tuple[str, ...], int]]) -> tuple[CodeCell, ...]:
-    """Number the cells and see to it that every id is there once."""
+def _headings(text: str) -> list[str]:
+    """Return the headings of a Markdown cell; a line of code that begins with ``#`` is none."""
+    found = []
+    is_code = False
+    for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            is_code = not is_code
+        marked = None if is_code else _HEADING.match(line)
+        if marked is not None:
+            found.append(marked[1].strip())
+    return found
+
+
+def _with_ids(
+    found: Sequence[tuple[str | None, str, tuple[str, ...], int]],
+    under: Mapping[int, tuple[str, int]] | None = None,
+) -> tuple[CodeCell, ...]:
+    """Number the cells and see to it that every id is there once; *under* are headings by position."""
     taken: set[str] = {own for own, *_ in found if own is not None}
     used: set[str] = set()
     cells = []
@@ -185,7 +216,18 @@ def _with_ids(found: Sequence[tuple[str | None, str, tuple[str, ...], int]]) -> 
                 count += 1
                 name = f"{seed}-{count}"
         used.add(name)
-        cells.append(CodeCell(id=name, index=index, position=position, source=source, tags=tags))
+        heading, section = (under or {}).get(position, ("", 0))
+        cells.append(
+            CodeCell(
+                id=name,
+                index=index,
+                position=position,
+                source=source,
+                tags=tags,
+                heading=heading,
+                section=section,
+            )
+        )
     return tuple(cells)
 
 

@@ -79,6 +79,10 @@ class Source:
         The executed script; its functions go into a pickle by value.
     sha256 : str, optional
         Of the script as it was before it was executed.
+    all_cells : bool
+        Plain cells of the notebook are tasks.
+    by_heading : bool
+        Those under one heading are one task.
     """
 
     def __init__(
@@ -88,7 +92,11 @@ class Source:
         path: Path | None = None,
         module: ModuleType | None = None,
         sha256: str | None = None,
+        all_cells: bool = False,
+        by_heading: bool = False,
     ) -> None:
+        self.all_cells = all_cells
+        self.by_heading = by_heading
         self.notebook = notebook
         self.sha256 = sha256
         self.path = path
@@ -290,24 +298,50 @@ def _sent(api: FlowsApi, request: RegisterFlow, written: _Written) -> RegisterRe
         raise
 
 
-def register_notebook(path: str | Path, *, name: str | None = None, **options: Any) -> Receipt:
+def register_notebook(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    all_cells: bool = False,
+    by_heading: bool = False,
+    **options: Any,
+) -> Receipt:
     """Register the notebook at *path*; options are those of :func:`register`.
+
+    Parameters
+    ----------
+    all_cells : bool
+        Every plain cell is a task; runs build the same graph. So a notebook needs no ``%%task``.
+    by_heading : bool
+        The plain cells under one Markdown heading are one task.
 
     Raises
     ------
-    NotebookWithoutTasks : no cell begins with ``%%task``.
+    NotebookWithoutTasks : no cell begins with ``%%task``; with *all_cells*, no cell does anything.
     """
     path = Path(path)
     notebook = read_notebook(path)
-    flow = flow_of_notebook(notebook, name=name)
-    return register(flow, source=Source(notebook=notebook, path=path.absolute()), **options)
+    flow = flow_of_notebook(notebook, name=name, all_cells=all_cells, by_heading=by_heading)
+    source = Source(notebook=notebook, path=path.absolute(), all_cells=all_cells, by_heading=by_heading)
+    return register(flow, source=source, **options)
 
 
-def flow_of_notebook(notebook: NotebookCells, *, name: str | None = None) -> FlowGraph:
+def flow_of_notebook(
+    notebook: NotebookCells,
+    *,
+    name: str | None = None,
+    all_cells: bool = False,
+    by_heading: bool = False,
+) -> FlowGraph:
     """Return the graph of a notebook that has at least one task."""
-    flow: FlowGraph = build_flow(notebook, name)
+    flow: FlowGraph = build_flow(notebook, name, all_cells=all_cells, by_heading=by_heading)
     if not any(task.role == "task" for task in flow.tasks):
-        msg = f"{notebook.path} has no task: begin at least one cell with %%task"
+        msg = (
+            f"{notebook.path} has no cell that could be a task: imports, definitions and constants are none"
+            if all_cells
+            else f"{notebook.path} has no task: begin at least one cell with %%task, "
+            "or let every cell be one with --all-cells"
+        )
         raise NotebookWithoutTasks(msg)
     return flow
 
@@ -400,7 +434,9 @@ def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> 
         assert source.path is not None
         names = _imports(flow, source)
         written.watch(directory)
-        ref = store.put_notebook(source.path, flow_name=flow.name)
+        ref = store.put_notebook(
+            source.path, flow_name=flow.name, all_cells=source.all_cells, by_heading=source.by_heading
+        )
     elif store.stored_as_script:
         script = Path(store.path).expanduser() if store.path else source.path
         assert script is not None

@@ -93,7 +93,13 @@ def _execute(
     nb = prepare_notebook_metadata(nb, claim.spec.storage.location, str(target))
     nb = remove_error_markers(nb)
     run = NotebookRun(
-        pipe=pipe, flow_name=claim.spec.name, directory=target.parent, kernel=kernel, context=context
+        pipe=pipe,
+        flow_name=claim.spec.name,
+        directory=target.parent,
+        kernel=kernel,
+        context=context,
+        all_cells=claim.spec.storage.options.get("all_cells") is True,
+        by_heading=claim.spec.storage.options.get("by_heading") is True,
     )
     began = utc_now()
     state: StateName = "Cancelled"

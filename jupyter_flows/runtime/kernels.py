@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from jupyter_flows.runtime.processes import ending
 
 # sun_path holds 108 bytes on Linux, 104 on macOS; "/kernel-ipc-5" and a closing zero come on top.
 _SOCKET_PATH_LIMIT = 88
+_MKDTEMP_LETTERS = 8
 
 
 def installed_kernels() -> tuple[str, ...]:
@@ -198,9 +199,31 @@ class Kernel:
             raise KernelDidNotStart(msg) from error
 
 
+def places_for_sockets() -> Iterator[Path]:
+    """Directories in which a kernel whose wanted directory has too long a path may have its sockets.
+
+    The directory for temporary files comes first; it can itself be too deep, as on a cluster that gives each
+    job its own.
+    """
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    # A directory made in them by mkdtemp is private.
+    for place in (tempfile.gettempdir(), *([own] if own else []), "/tmp", "/var/tmp"):  # noqa: S108
+        if Path(place).is_dir():
+            yield Path(place)
+
+
 def _socket_directory(wanted: Path) -> Path:
     if len(os.fsencode(wanted)) <= _SOCKET_PATH_LIMIT:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
         return wanted
     marker = os.environ.get("JUPYTER_FLOWS_RUN_ID", "")[:12]
-    return Path(tempfile.mkdtemp(prefix=f"jupyter-flows-{marker}-" if marker else "jupyter-flows-"))
+    prefix = f"jupyter-flows-{marker}-" if marker else "jupyter-flows-"
+    for place in places_for_sockets():
+        if len(os.fsencode(place / prefix)) + _MKDTEMP_LETTERS <= _SOCKET_PATH_LIMIT:
+            with contextlib.suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    msg = (
+        f"a kernel cannot have its sockets: their paths may have {_SOCKET_PATH_LIMIT} bytes, "
+        f"and {wanted} is longer; set TMPDIR to a directory with a short path that can be written"
+    )
+    raise KernelDidNotStart(msg)

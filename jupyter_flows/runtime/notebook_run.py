@@ -8,15 +8,19 @@ not parse) is run from top to bottom, as papermill would.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.signals import SKIP
+from jupyter_flows.engine import cell_options
 from jupyter_flows.engine.backend import TaskTimedOut
+from jupyter_flows.engine.namespace import in_directory
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
-from jupyter_flows.engine.task_runner import condition_failed, skip_message
+from jupyter_flows.engine.task_runner import CellKept, condition_failed, kept_message, skip_message
 from jupyter_flows.errors import FlowsError, KernelDied
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import CodeCell, notebook_cells
@@ -50,6 +54,8 @@ class NotebookRun:
         A kernel that was launched already; it is stopped at the end.
     context : mapping
         Keys of the run's context.
+    all_cells, by_heading : bool
+        Which cells are tasks, as when the notebook was registered.
 
     Attributes
     ----------
@@ -65,7 +71,11 @@ class NotebookRun:
         directory: Path | None = None,
         kernel: Kernel | None = None,
         context: Mapping[str, Any] | None = None,
+        all_cells: bool = False,
+        by_heading: bool = False,
     ) -> None:
+        self._all_cells = all_cells
+        self._by_heading = by_heading
         self._context = dict(context or {})
         self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
@@ -139,7 +149,9 @@ class NotebookRun:
         if document.language != "python":
             return None
         try:
-            graph: FlowGraph = build_flow(document.registered, self._flow_name)
+            graph: FlowGraph = build_flow(
+                document.registered, self._flow_name, all_cells=self._all_cells, by_heading=self._by_heading
+            )
             graph.sorted_tasks()
         except FlowsError as error:
             text = f"the graph cannot be built, so cells run from top to bottom: {error}"
@@ -164,7 +176,7 @@ class NotebookRun:
         from jupyter_flows.executors.local import LocalExecutor
 
         positions = {
-            slug: document.positions[task.index - 1]
+            slug: tuple(document.positions[number - 1] for number in task.members)
             for task, slug in graph.slugs.items()
             if isinstance(task, CellTask)
         }
@@ -186,7 +198,7 @@ class NotebookRun:
     ) -> None:
         """Run from top to bottom; stop at the first failure."""
         cells = document.plain_cells()
-        names = {f"cell-{cell.index}": cell.position for cell in cells}
+        names = {f"cell-{cell.index}": (cell.position,) for cell in cells}
         states = NotebookStates(manager, self._pipe, names)
         failed = ""
         for cell in cells:
@@ -254,8 +266,8 @@ class KernelBackend:
         del inputs, context
         assert isinstance(task, CellTask)
         limit_s = timeout_s if timeout_s is not None else self._cell_timeout_s
-        position = self._document.positions[task.index - 1]
-        while self._to_inject and self._to_inject[0] < position:
+        positions = [self._document.positions[number - 1] for number in task.members]
+        while self._to_inject and self._to_inject[0] < positions[0]:
             self._run(self._to_inject.pop(0), "parameters", limit_s)
         if task.when is not None:
             holds, raised = self._runner.ask(task.when)
@@ -263,7 +275,23 @@ class KernelBackend:
                 raise EngineCellFailed(condition_failed(raised, task))
             if not holds:
                 raise SKIP(skip_message(task))
-        self._run(position, task.name, limit_s)
+        if task.wrapping is not None:
+            self._wrap(task.wrapping)
+        for position in positions:
+            self._run(position, task.name, limit_s)
+        if task.wrapping is not None:
+            hit, _ = self._runner.ask(f"({_WRAPPER}.ended(), {_WRAPPER}.hit)[1]")
+            if hit:
+                raise CellKept(kept_message(task))
+
+    def _wrap(self, wrapping: dict[str, Any]) -> None:
+        """Give the kernel, which may have no such package, what does a cell's options."""
+        asked = in_directory(wrapping)
+        install = f"names['install'](get_ipython(), {asked!r})"
+        _, raised = self._runner.ask(f"(lambda names: (exec({_source()!r}, names), {install}))({{}})")
+        if raised:
+            msg = f"{raised} when the kernel was given the options of a cell; it is no kernel of IPython's"
+            raise EngineCellFailed(msg)
 
     def _run(self, position: int, name: str, timeout_s: float | None) -> None:
         try:
@@ -273,3 +301,11 @@ class KernelBackend:
             raise TaskTimedOut(msg) from error
         except CellFailed as error:
             raise EngineCellFailed(str(error), error) from error
+
+
+_WRAPPER = "get_ipython()._flows_wrapper"
+
+
+@functools.cache
+def _source() -> str:
+    return inspect.getsource(cell_options)

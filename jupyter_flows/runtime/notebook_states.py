@@ -8,6 +8,7 @@ each cell makes the cost of a run grow with the square of its length).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,12 @@ class NotebookStates:
     pipe : ReportPipe
         The keeper's ear.
     indices : mapping
-        Slug of a task -> index of its cell in the notebook.
+        Slug of a task -> indexes of its cells in the notebook.
     """
 
-    def __init__(self, manager: TimedManager, pipe: ReportPipe, indices: dict[str, int]) -> None:
+    def __init__(
+        self, manager: TimedManager, pipe: ReportPipe, indices: Mapping[str, tuple[int, ...]]
+    ) -> None:
         self._manager = manager
         self._pipe = pipe
         self._indices = indices
@@ -142,30 +145,42 @@ class NotebookStates:
             map_index=map_index,
             attempt=attempt or max(1, self.attempts(slug)),
         )
-        index = self._indices.get(slug)
-        if index is None:
-            return
-        cell = self._manager.nb.cells[index]
-        mark_cell(
-            cell,
-            state=state,
-            task=name,
-            message=message,
-            started_at=self._started.get(slug),
-            ended_at=now if state in ENDED else None,
-            attempts=self.attempts(slug),
-        )
-        if state == "Running" and slug not in self._begun:
+        begins = state == "Running" and slug not in self._begun
+        ends = state in ENDED and slug in self._begun
+        if begins:
             self._begun.add(slug)
-            self._manager.cell_start(cell, index)
-        elif state in ENDED and slug in self._begun:
+        if ends:
             self._begun.discard(slug)
-            if state in FAILED:
-                self._manager.cell_exception(cell, cell_index=index)
-            self._manager.cell_complete(cell, cell_index=index)
-        else:
-            self._manager.changed(index)
-            self._manager.save_if_due()
+        failed = _failed_cell(self._manager.nb, self._indices.get(slug, ())) if state in FAILED else None
+        for index in self._indices.get(slug, ()):
+            cell = self._manager.nb.cells[index]
+            mark_cell(
+                cell,
+                state=state,
+                task=name,
+                message=message,
+                started_at=self._started.get(slug),
+                ended_at=now if state in ENDED else None,
+                attempts=self.attempts(slug),
+            )
+            if begins:
+                self._manager.cell_start(cell, index)
+            elif ends:
+                if index == failed:
+                    self._manager.cell_exception(cell, cell_index=index)
+                self._manager.cell_complete(cell, cell_index=index)
+            else:
+                self._manager.changed(index)
+                self._manager.save_if_due()
+
+
+def _failed_cell(nb: Any, indices: tuple[int, ...]) -> int | None:
+    """Return which of a task's cells raised; the last one that ran if none shows it (a timeout, a death)."""
+    for index in indices:
+        if any(output["output_type"] == "error" for output in nb.cells[index].outputs):
+            return index
+    ran = [index for index in indices if nb.cells[index].get("execution_count")]
+    return ran[-1] if ran else next(iter(indices), None)
 
 
 def _local_path(output_path: str | None) -> Path | None:

@@ -30,8 +30,15 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "notebook"
 
-    def put_notebook(self, path: Path, *, flow_name: str) -> StorageRef:
+    def put_notebook(
+        self, path: Path, *, flow_name: str, all_cells: bool = False, by_heading: bool = False
+    ) -> StorageRef:
         """Keep a copy of the notebook at *path* as it is now; return where it is.
+
+        Parameters
+        ----------
+        all_cells, by_heading : which cells are tasks; kept beside the copy, so that runs build the same
+            graph.
 
         Raises
         ------
@@ -46,7 +53,9 @@ class Notebook(DirectoryStorage, frozen=True, kw_only=True):
             location=str(location),
             sha256=digest,
             size_bytes=len(data),
-            options=options_of(source=str(path.absolute())),
+            options=options_of(
+                source=str(path.absolute()), all_cells=all_cells or None, by_heading=by_heading or None
+            ),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jupyter_flows.core.graph import FlowGraph
-from jupyter_flows.core.state import State
+from jupyter_flows.core.state import Mapped, State
 from jupyter_flows.core.task import Task
 from jupyter_flows.widget.svg import Link, Node, draw_svg
 
@@ -18,6 +18,7 @@ HIDDEN_ROLES = frozenset({"setup", "parameters"})
 def graph_nodes(graph: FlowGraph) -> list[dict[str, Any]]:
     """Return the tasks as plain data; ``id`` is the slug."""
     nodes: list[dict[str, Any]] = []
+    mapped = {edge.downstream_task for edge in graph.edges if edge.mapped}
     for task in graph.tasks:
         node: dict[str, Any] = {
             "id": graph.slugs[task],
@@ -33,6 +34,7 @@ def graph_nodes(graph: FlowGraph) -> list[dict[str, Any]]:
             "reads": sorted(getattr(task, "reads", ())) or None,
             "writes": sorted(getattr(task, "writes", ())) or None,
             "warnings": list(getattr(task, "warnings", ())) or None,
+            "mapped": task in mapped or bool((getattr(task, "wrapping", None) or {}).get("map")) or None,
         }
         node.update({key: value for key, value in more.items() if value is not None})
         nodes.append(node)
@@ -66,7 +68,9 @@ def graph_edges(graph: FlowGraph) -> list[dict[str, Any]]:
 
 
 def state_data(state: State, **more: Any) -> dict[str, Any]:
-    """Return a state as plain data."""
+    """Return a state as plain data; that of a mapped task with how many of its children are in which."""
+    if isinstance(state, Mapped) and state.map_states:
+        more["counts"] = dict(Counter(type(child).__name__ for child in state.map_states))
     return {"state": type(state).__name__, "message": state.message or "", **more}
 
 
@@ -107,7 +111,7 @@ def still(
         [
             Node(
                 node["id"],
-                node["name"],
+                _label(node, states.get(node["id"], {})),
                 states.get(node["id"], {}).get("state"),
                 ", ".join(node.get("warnings", ())),
             )
@@ -125,6 +129,14 @@ def still(
         ],
         title=title,
     )
+
+
+def _label(node: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """Return what stands in a task's box; of a mapped one, Prefect 1's mark and how many children it has."""
+    if not node.get("mapped"):
+        return str(node["name"])
+    count = sum(state.get("counts", {}).values())
+    return f"{node['name']} <map>" + (f" {count}" if count else "")
 
 
 def sentence(

@@ -32,6 +32,12 @@ def test_names_may_have_letters_of_any_script(name):
     assert parse_task_line(name).name == name.strip('"')
 
 
+def test_map_may_come_twice_and_keeps_its_order():
+    read = parse_task_line("x --map b=rows --map 'a=range(3, 5)' --out-map c, d")
+    assert read.map == (("b", "rows"), ("a", "range(3, 5)"))
+    assert read.out_map == ("c", "d")
+
+
 def test_lists_may_have_spaces_and_come_twice():
     assert parse_task_line("x --after a, b --after c").after == ("a", "b", "c")
 
@@ -74,6 +80,30 @@ def test_lists_may_have_spaces_and_come_twice():
         ),
         ("x --in 1a", "Cell 7 (%%task x): --in 1a: that is not the name of a variable"),
         ("x --retries 1 --retries 2", "Cell 7 (%%task x): --retries is given twice"),
+        (
+            "x --map rows",
+            (
+                "Cell 7 (%%task x): --map rows: expected NAME=ITEMS, a name for each item and what they come "
+                "from, such as --map row=rows"
+            ),
+        ),
+        (
+            "x --map 'row=a b'",
+            ("Cell 7 (%%task x): --map row=a b: expected an expression of Python, such as --map row=rows"),
+        ),
+        ("x --out-map y", "Cell 7 (%%task x): --out-map needs --map, such as --map row=rows"),
+        (
+            "x --map r=rows --out-map 1y",
+            "Cell 7 (%%task x): --out-map 1y: that is not the name of a variable",
+        ),
+        ("x --cache-by all", "Cell 7 (%%task x): --cache-by needs --cache-for, such as --cache-for 1d"),
+        (
+            "x --cache-for 1d --cache-by me",
+            (
+                "Cell 7 (%%task x): --cache-by me: expected inputs, parameters or all, such as "
+                "--cache-by inputs"
+            ),
+        ),
         ('x "y', "Cell 7 (%%task): a quotation mark is not closed"),
         (
             "a/b",

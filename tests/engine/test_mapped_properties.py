@@ -144,7 +144,9 @@ def model(made):
 
 
 def mapped(node, number, ups, log):
-    if node.skips and any(state.kind == "Skipped" for state, _ in ups):
+    # Of a mapped upstream that it takes whole it looks at all children; one that it is mapped over is each child's.
+    judged = [one for state, how in ups for one in (state.each() if how == WHOLE else (state,))]
+    if node.skips and any(one.kind == "Skipped" for one in judged):
         return Seen("Skipped")
     widths, flats = [], {}
     for place, (state, how) in enumerate(ups):

@@ -268,3 +268,16 @@ def test_flow_lines_that_only_act_need_not_be_saved(path):
     recorder = CellRecorder(long_ago(save(path, ("a", "x = 1"))))
     ran(recorder, ("a", "x = 1"), ("r", "%flow register --label gpu"), ("s", "%flow"))
     recorder.check_saved(path)
+
+
+def test_cells_stand_under_the_headings_of_the_file(path):
+    """So that ``%flow`` groups them as a run will; a new cell stands where the one above it does."""
+    save(path, ("a", "x = 1"), ("h", "# Data"), ("b", "y = x"))
+    content = json.loads(path.read_text())
+    content["cells"][1]["cell_type"] = "markdown"
+    path.write_text(json.dumps(content))
+    recorder = CellRecorder(path)
+    ran(recorder, ("b", "y = x"), ("new", "z = y"))
+    assert [("a", "", 0), ("b", "Data", 1), ("new", "Data", 1)] == [
+        (cell.id, cell.heading, cell.section) for cell in recorder.notebook().cells
+    ]

@@ -40,6 +40,22 @@ def edges(flow: FlowGraph) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_all_cells_makes_plain_cells_tasks_named_after_what_they_bind(declared):
+    """Asked for, or declared in the notebook; setup, parameters and skipped cells stay what they are."""
+    sources = ("import math", "n = 3", "x = math.sqrt(n)", "x = x + 1", "%%skip\nz = 1", "print(x)")
+    line = "%flow etl --all-cells" if declared else "%flow etl"
+    flow = build_flow(book(*sources, line, tags={2: ("parameters",)}), all_cells=not declared)
+    assert [
+        ("cell-1", "setup"),
+        ("cell-2", "parameters"),
+        ("x", "task"),
+        ("cell-4", "task"),
+        ("cell-6", "task"),
+    ] == [(task.name, task.role) for task in flow.tasks]
+    assert ("cell-4", "cell-6") in edges(flow)
+
+
 # -- what becomes what --------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ CASES = (
     Case("--label=gpu etl", FlowLine(name="etl", labels=("gpu",))),
     Case("run -p year=2014 --param city=Oslo", FlowLine(verb="run", params=("year=2014", "city=Oslo"))),
     Case("run -p 'city=New York'", FlowLine(verb="run", params=("city=New York",))),
+    Case("check --runs 3 --all-cells", FlowLine(verb="check", runs="3", all_cells=True)),
     Case("run -p n=-1", FlowLine(verb="run", params=("n=-1",))),
     Case(
         "register a.ipynb --storage pickle", FlowLine(verb="register", words=("a.ipynb",), storage="pickle")
@@ -57,7 +58,7 @@ WRONG = (
     Wrong("etl --scedule x", "%flow: unknown option --scedule; did you mean --schedule?"),
     Wrong(
         "--zzz",
-        "%flow: unknown option --zzz; there are --schedule, --storage, --project, --path, --label, --param",
+        "%flow: unknown option --zzz; there are --schedule, --storage, --project, --path, --runs,",
     ),
     Wrong("-x", "%flow: unknown option -x; there are"),
     Wrong("etl --label", "%flow: option --label needs a value"),

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_flows import Flow, Parameter, task
 from jupyter_flows.core.state import Failed, Retrying, Running, Success
+from jupyter_flows.engine import signals
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.widget import picture
 from jupyter_flows.widget.dag import (
@@ -185,3 +186,29 @@ def test_drawing_loads_no_widget():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert "set()" == done.stdout.strip()
+
+
+def test_a_mapped_task_is_one_box_that_counts_its_children():
+    @task
+    def numbers():
+        return [1, 2, 3]
+
+    @task
+    def inverse(x):
+        if x == 2:
+            raise signals.FAIL("two")
+        return 1 / x
+
+    with Flow("maps") as flow:
+        inverse.map(numbers())
+    node = next(node for node in graph_nodes(flow) if node["name"] == "inverse")
+    assert node["mapped"]
+    assert "inverse &lt;map&gt;" in bundle_of(flow)["image/svg+xml"]
+    state = flow.run()
+    assert {"Success": 2, "Failed": 1} == states_of(flow, state)[node["id"]]["counts"]
+    assert "inverse &lt;map&gt; 3" in bundle_of(flow, states_of(flow, state))["image/svg+xml"]
+
+
+def test_a_cell_with_map_looks_mapped():
+    flow = notebook_flow("%%task load\nrows = [1, 2]", "%%task score --map row=rows\nprint(row)")
+    assert [node["name"] for node in graph_nodes(flow) if node.get("mapped")] == ["score"]

@@ -1,0 +1,200 @@
+"""What a check found, as records and as sentences. Holds names and numbers of cells, never a value."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class CellRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell, as people speak of it."""
+
+    index: int
+    """Its number among code cells, from 1."""
+    name: str
+
+    def __str__(self) -> str:
+        """Return ``cell 5 (report)``, or ``cell 5`` where the name says no more."""
+        return (
+            f"cell {self.index}" if self.name == f"cell-{self.index}" else f"cell {self.index} ({self.name})"
+        )
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that gives something else when it is run by the graph."""
+
+    cell: CellRef
+    names: tuple[str, ...] = ()
+    """Variables that got another value."""
+    has_other_output: bool = False
+    raised: str = ""
+    """Class of the exception that it raised instead."""
+    kind: Literal["missing edge", "order", "unexplained"] = "missing edge"
+    source: CellRef | None = None
+    """The cell that it needs, and the graph does not know."""
+    sentence: str = ""
+
+
+class UnusedEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge whose upper cell could be left out, and the lower one did not notice."""
+
+    source: CellRef
+    target: CellRef
+    names: tuple[str, ...] = ()
+    kind: str = "data"
+
+
+class Unstable(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that gave something else in the second of two runs from top to bottom."""
+
+    cell: CellRef
+    names: tuple[str, ...] = ()
+    has_other_output: bool = False
+    because_of: tuple[int, ...] = ()
+    """Cells that are so themselves and that it needs."""
+
+
+class FailedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that raised when the notebook was run from top to bottom."""
+
+    cell: CellRef
+    raised: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What :func:`check_notebook` found."""
+
+    path: str
+    cells: int
+    """How many cells were run."""
+    runs: int
+    seed: int
+    left_out: int = 0
+    """How many cells were left out in turn."""
+    could_be_left_out: int = 0
+    differences: tuple[Difference, ...] = ()
+    failed: tuple[FailedCell, ...] = ()
+    unstable: tuple[Unstable, ...] = ()
+    unused: tuple[UnusedEdge, ...] = ()
+    notes: tuple[str, ...] = ()
+    duration_s: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether every cell that could be judged gave by the graph what it gives from top to bottom."""
+        return not self.differences and not self.failed
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The report as sentences, the gravest first."""
+        said = [f"{_first_up(failed_sentence(item))}" for item in self.failed]
+        said += [_first_up(item.sentence) for item in self.differences]
+        said += [_first_up(unstable_sentence(item)) for item in self.unstable]
+        said += [unused_sentence(item) for item in self.unused]
+        return (*said, *self.notes, self.summary)
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what was done, and what came of it."""
+        orders = f"{self.runs} shuffled order{'' if self.runs == 1 else 's'}"
+        done = f"{self.cells} cells from top to bottom, alone with what the graph gives them in {orders}"
+        if self.left_out:
+            done += f", and with each of {self.left_out} left out"
+        if self.holds:
+            return f"The graph holds: {done}; no cell differs."
+        found = [
+            f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
+            for items, word in ((self.differences, "difference"), (self.failed, "failed cell"))
+            if items
+        ]
+        return f"The graph is not proved: {' and '.join(found)} ({done})."
+
+    @property
+    def text(self) -> str:
+        """The report as it is printed."""
+        return "\n".join(self.lines)
+
+
+def failed_sentence(failed: FailedCell) -> str:
+    """Say which cell failed."""
+    return f"{failed.cell} fails from top to bottom ({failed.raised}); what needs it was not judged"
+
+
+def unstable_sentence(unstable: Unstable) -> str:
+    """Say what differed between two runs that were alike."""
+    what = things(unstable.names, has_output=unstable.has_other_output)
+    if unstable.because_of:
+        cells = " and ".join(map(str, unstable.because_of))
+        rest = f"differ{_s(unstable)} with it, and {_was(unstable)} left aside"
+        return f"{unstable.cell} follows cell {cells}: {what} {rest}"
+    return (
+        f"{unstable.cell} is not deterministic: {what} differ{_s(unstable)} between two runs from top to "
+        f"bottom (time, random numbers without a seed, something outside?), and {_was(unstable)} left aside"
+    )
+
+
+def unused_sentence(edge: UnusedEdge) -> str:
+    """Say which edge made no difference."""
+    names = ", ".join(f"`{name}`" for name in edge.names[:3])
+    why = "declared by --after" if edge.kind == "declared" else f"{edge.kind}{': ' + names if names else ''}"
+    return (
+        f"Hint: the edge from {edge.source} to {edge.target} ({why}) never mattered: without the one, the "
+        "other gave the same"
+    )
+
+
+def difference_sentence(difference: Difference, *, advice: str, order: tuple[int, ...] = ()) -> str:
+    """Say what differs, without which cell, and what to do."""
+    what = _does(difference)
+    if difference.source is not None and difference.kind == "missing edge":
+        return (
+            f"{difference.cell} {what} when {difference.source} is not run before it, and the graph has no "
+            f"edge between them; {advice}"
+        )
+    run = ", ".join(map(str, order))
+    if difference.kind == "order":
+        return f"{difference.cell} {what} when cells are run in the order {run}, which the graph allows"
+    return (
+        f"{difference.cell} {what} when only the cells that it needs by the graph are run before it ({run}); "
+        "which other it needs could not be found"
+    )
+
+
+def things(names: tuple[str, ...], *, has_output: bool) -> str:
+    """Return what differs as words.
+
+    Examples
+    --------
+    >>> things(("total", "x"), has_output=True)
+    '`total`, `x` and its output'
+    """
+    shown = [f"`{name}`" for name in names[:4]] + ([f"{len(names) - 4} more names"] if len(names) > 4 else [])
+    shown += ["its output"] if has_output else []
+    *most, last = shown or ["its output"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _does(difference: Difference) -> str:
+    if difference.raised:
+        return (
+            f"raises {difference.raised}"
+            if difference.raised.isidentifier()
+            else f"fails ({difference.raised})"
+        )
+    names = tuple(difference.names)
+    if names:
+        return f"gives another {things(names, has_output=difference.has_other_output)}"
+    return "shows another output"
+
+
+def _s(unstable: Unstable) -> str:
+    return "s" if len(unstable.names) + unstable.has_other_output <= 1 else ""
+
+
+def _was(unstable: Unstable) -> str:
+    return "was" if _s(unstable) else "were"
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]

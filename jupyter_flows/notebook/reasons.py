@@ -1,0 +1,94 @@
+"""Why one cell waits for another, in words: the reasons of their edge, or of the way between them."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections import deque
+from collections.abc import Iterator
+
+from jupyter_flows.analysis import Analysis, CellEdge, CellInfo
+from jupyter_flows.errors import InvalidOption
+
+
+def reasons(analysis: Analysis, first: str, second: str) -> list[str]:
+    """Return lines that say why cell *second* needs cell *first*, or that it does not.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    first, second : str
+        Names of tasks, or numbers of cells.
+
+    Raises
+    ------
+    InvalidOption : no cell is called so; with the nearest name.
+
+    Examples
+    --------
+    >>> from jupyter_flows.analysis import CellSource, analyse
+    >>> sources = ["xs = [3, 1]", "xs.sort()", "print(xs)"]
+    >>> cells = [CellSource(id=str(i), index=i, source=s) for i, s in enumerate(sources, 1)]
+    >>> for line in reasons(analyse(cells), "2", "3"):
+    ...     print(line)
+    cell-2 → cell-3
+      data: cell 3 reads `xs`, changed in cell 2, line 1: .sort()
+    """
+    upper, lower = sorted((_cell(analysis, first), _cell(analysis, second)), key=lambda cell: cell.index)
+    if upper is lower:
+        return [f"{upper.name} is one cell; name another one"]
+    denied = [edge for edge in analysis.denied if _ends(edge) == (upper.index, lower.index)]
+    lines = [f"  denied by --not-after: {edge.reason}" for edge in denied]
+    direct = [edge for edge in analysis.edges if _ends(edge) == (upper.index, lower.index)]
+    if direct:
+        return [f"{upper.name} → {lower.name}", *_said(direct), *lines]
+    way = _way(analysis, upper.index, lower.index)
+    if way is None:
+        apart = (
+            f"{lower.name} needs nothing of {upper.name}, directly or through others: either may run first"
+        )
+        return [apart, *lines]
+    names = " → ".join(analysis.cell(index).name for index in way)
+    found = [f"{lower.name} needs {upper.name} through others: {names}", *lines]
+    for source, target in itertools.pairwise(way):
+        found.append(f"{analysis.cell(source).name} → {analysis.cell(target).name}")
+        found += _said([edge for edge in analysis.edges if _ends(edge) == (source, target)])
+    return found
+
+
+def _said(edges: list[CellEdge]) -> Iterator[str]:
+    for edge in edges:
+        note = " (only where cells share memory)" if edge.kind == "order" else ""
+        yield f"  {edge.kind}: {edge.reason}{note}"
+
+
+def _ends(edge: CellEdge) -> tuple[int, int]:
+    return edge.source_index, edge.target_index
+
+
+def _cell(analysis: Analysis, wanted: str) -> CellInfo:
+    for cell in analysis.cells:
+        if wanted in {cell.name, str(cell.index)}:
+            return cell
+    names = [cell.name for cell in analysis.cells]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"name a task, or the number of a cell (1 to {len(names)})"
+    raise InvalidOption(f"no cell is called {wanted!r}; {hint}")
+
+
+def _way(analysis: Analysis, start: int, end: int) -> list[int] | None:
+    """Return the cells of a shortest way along the edges that pass something on."""
+    following: dict[int, list[int]] = {}
+    for edge in analysis.dependencies:
+        following.setdefault(edge.source_index, []).append(edge.target_index)
+    ways = deque([[start]])
+    seen = {start}
+    while ways:
+        way = ways.popleft()
+        if way[-1] == end:
+            return way
+        for step in following.get(way[-1], ()):
+            if step not in seen:
+                seen.add(step)
+                ways.append([*way, step])
+    return None

@@ -1,0 +1,88 @@
+"""A notebook without an edit as a flow: what is printed, and what is in the JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_flows.cli import run_command
+from tests.registering.conftest import notebook
+
+CELLS = (
+    "import math",
+    "numbers = [n * math.pi for n in range(3)]",
+    "total = sum(numbers)",
+    "most = max(numbers)",
+    "exec(open('more.py').read())",
+    "print(total, most)",
+)
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = run_command(["infer", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def headed(path, *cells: str) -> None:
+    """Write a notebook in which texts that begin with ``#`` are headings."""
+    content = json.loads(notebook(path, *cells).read_text())
+    for cell in content["cells"]:
+        if cell["source"].startswith("#"):
+            cell["cell_type"] = "markdown"
+    path.write_text(json.dumps(content))
+
+
+def test_tasks_width_chain_barriers_and_the_way_on_are_told(typed, tmp_path):
+    before = notebook(tmp_path / "a.ipynb", *CELLS).read_bytes()
+    code, out, err = typed("a.ipynb")
+    assert (0, "") == (code, err)
+    lines = out.splitlines()
+    assert "3  total    needs numbers" == lines[2]
+    assert "5 tasks, " in out
+    assert "At once: up to 2 (total, most)." in lines
+    assert "Critical path: 4 tasks: numbers → total → cell-5 → cell-6." in lines
+    assert any(line.startswith("Barrier: cell-5 (cell 5) waits for all above") for line in lines)
+    assert lines[-1] == (
+        "To keep it: jupyter flows register a.ipynb --all-cells. To prove it: jupyter flows check a.ipynb."
+    )
+    assert before == (tmp_path / "a.ipynb").read_bytes()
+
+
+def test_by_heading_in_json(typed, tmp_path):
+    headed(
+        tmp_path / "a.ipynb",
+        "# Load",
+        "x = len('ab')",
+        "y = x + 1",
+        "# Show",
+        "print(y)",
+        "# Alone",
+        "z = len('')",
+    )
+    code, out, _ = typed("a.ipynb", "--by-heading", "--json")
+    found = json.loads(out)
+    assert 0 == code
+    assert [("load", [1, 2]), ("show", [3]), ("alone", [4])] == [
+        (t["name"], t["cells"]) for t in found["tasks"]
+    ]
+    assert [(1, 2, ["y"])] == [(edge["source"], edge["target"], edge["names"]) for edge in found["edges"]]
+    assert ([[1, 3], [2]], [1, 2], [1, 3]) == (found["levels"], found["critical_path"], found["widest"])
+
+
+def test_where_every_task_is_declared_no_option_is_needed(typed, tmp_path):
+    notebook(tmp_path / "a.ipynb", "%%task a\nx = len('')", "%%task b\ny = x", "%flow a")
+    assert "register a.ipynb. To prove" in typed("a.ipynb")[1]
+
+
+def test_what_is_no_flow_is_one_sentence(typed, tmp_path):
+    assert (2, "", "Error: gone.ipynb: there is no such file\n") == typed("gone.ipynb")
+    notebook(tmp_path / "a.ipynb", "import os", "k = 3")
+    assert "there is no flow in it" in typed("a.ipynb")[1]

@@ -1,0 +1,72 @@
+"""``why``: the reasons of an edge in words, of the way where there is none, and of edges that the author denies."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_flows.errors import InvalidOption
+from jupyter_flows.notebook.reasons import reasons
+from tests.analysis.cases import graph
+
+CELLS = (
+    "%%task load\nimport random\nrows = [3, 1, 2]",
+    "%%task clean\nrows.sort()",
+    "%%task report\nprint(rows)",
+    "%%task reset\nrows = []",
+    "%%task apart\nprint(1)",
+)
+
+
+def why(first, second, *cells):
+    return reasons(graph(*(cells or CELLS)), first, second)
+
+
+def test_an_edge_says_who_changed_what_and_where():
+    assert why("clean", "report") == [
+        "clean → report",
+        "  data: cell 3 reads `rows`, changed in cell 2, line 2: .sort()",
+    ]
+
+
+def test_names_numbers_and_either_order_are_the_same_question():
+    assert why("2", "3") == why("report", "clean") == why("clean", "report")
+
+
+def test_a_way_through_others_is_told_hop_by_hop():
+    found = why("load", "report", *CELLS[:2], "%%task more\ntop = rows[0]", "%%task report\nprint(top)")
+    assert found[0] == "report needs load through others: load → clean → more → report"
+    assert [line for line in found if not line.startswith(" ")][1:] == [
+        "load → clean",
+        "clean → more",
+        "more → report",
+    ]
+
+
+def test_order_alone_is_said_to_be_for_shared_memory():
+    (_, line) = why("report", "reset")
+    assert line.startswith("  order: cell 4 ")
+    assert line.endswith("(only where cells share memory)")
+
+
+def test_what_does_not_depend_is_said_too():
+    assert why("load", "apart") == [
+        "apart needs nothing of load, directly or through others: either may run first"
+    ]
+
+
+def test_a_denied_edge_is_gone_but_told():
+    cells = ["%%task load\nrows = [1]", "%%task note --not-after load\nprint(len(rows))"]
+    analysis = graph(*cells)
+    assert analysis.edges == ()
+    assert [(edge.source_index, edge.target_index) for edge in analysis.denied] == [(1, 2)]
+    assert analysis.cell(2).warnings == (
+        "does not wait for cell 1 (--not-after), although cell 2 reads `rows`, assigned in cell 1, line 2",
+    )
+    assert why("load", "note", *cells)[1].startswith("  denied by --not-after: cell 2 reads `rows`")
+
+
+def test_a_name_that_no_cell_has_brings_the_nearest():
+    with pytest.raises(InvalidOption, match=r"no cell is called 'lod'; did you mean load\?"):
+        why("lod", "clean")
+    with pytest.raises(InvalidOption, match=r"name a task, or the number of a cell \(1 to 5\)"):
+        why("9", "clean")
