@@ -134,6 +134,12 @@ class NotebookWithoutTasks(YourFault):
     code = "notebook_without_tasks"
 
 
+class CellsStillStale(YourFault):
+    """``%flow run --stale`` ended before all cells were up to date."""
+
+    code = "cells_still_stale"
+
+
 # -- storage, registering, environment ----------------------------------------------------------
 
 

@@ -39,8 +39,12 @@ class RecordedCell(msgspec.Struct, kw_only=True):
     """What ran the last time; ``source`` may have been edited and saved since."""
     run_number: int = 0
     """Cells are counted as they begin: a greater number ran later, whatever the clock says."""
+    run_since: int = 0
+    """Number of the first of the runs in a row that had this source and went well."""
     has_failed: bool = False
     """Whether the last run ended with an error, which stays known when the source is edited."""
+    got: dict[str, str] = {}
+    """Names that it read when it ran the last time, and the id of the cell that had written each."""
 
 
 class CellRecorder:
@@ -120,6 +124,8 @@ class CellRecorder:
         cell.state, cell.error = "Running", ""
         cell.started_at, cell.ended_at = utc_now(), None
         self._count += 1
+        if cell.ran_source != source or cell.has_failed:
+            cell.run_since = self._count
         cell.ran_source, cell.run_number, cell.has_failed = source, self._count, False
         self._running.append((execution, cell))
         self._previous = cell_id
@@ -157,10 +163,11 @@ class CellRecorder:
         from jupyter_flows.notebook.build import build_flow
         from jupyter_flows.notebook.cell_task import CellTask
 
-        if self._running is None:
+        if not self._running:
             return None
+        running = self._running[-1][1]
         tasks = build_flow(self.notebook()).tasks
-        found = [task for task in tasks if isinstance(task, CellTask) and task.cell_id == self._running[1].id]
+        found = [task for task in tasks if isinstance(task, CellTask) and task.cell_id == running.id]
         return found[0] if found else None
 
     def end(self, error: BaseException | None, *, execution: object = None, skipped: bool = False) -> None:

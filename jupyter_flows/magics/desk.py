@@ -14,7 +14,7 @@ from jupyter_flows.magics.cells import CellRecorder, RecordedCell
 
 if TYPE_CHECKING:
     # Each of these brings the analysis with it, which %load_ext need not wait for.
-    from jupyter_flows.analysis import Analysis
+    from jupyter_flows.analysis import Analysis, CellInfo
     from jupyter_flows.analysis.observed import Observed
     from jupyter_flows.magics.staleness import LastRun, Standing, Step
     from jupyter_flows.magics.trace import Tracer
@@ -54,13 +54,17 @@ class Desk:
         self.is_catching_up = False
         """Whether the cells that run now run because they are out of date."""
         self._parts: dict[str, bool] = {}
+        self._wrote: dict[str, str] = {}
+        """Names, and the id of the cell that wrote each last, as far as cells ran here."""
 
     # -- events of the shell ----------------------------------------------------------------------
 
     def begin(self, source: str, cell_id: str | None, *, execution: object = None) -> None:
         """A cell is about to run."""
         self.recorder.begin(source, cell_id, execution=execution)
-        self._say_what_is_old()
+        # Two tasks of one name, a broken file: a cell runs all the same, and %flow says what is wrong.
+        with contextlib.suppress(Exception):
+            self._note_inputs(self.recorder.running(execution))
         if self._is_tracing:
             if self._tracer is None:
                 from jupyter_flows.magics.trace import Tracer
@@ -74,6 +78,9 @@ class Desk:
         observed = self._tracer.end() if self._tracer is not None and cell is not None else None
         if observed is not None and cell is not None:
             self._keep(cell, observed)
+        if cell is not None:
+            with contextlib.suppress(Exception):
+                self._note_writes(cell)
         self.recorder.end(error, execution=execution, skipped=skipped)
 
     def _keep(self, cell: RecordedCell, observed: Observed) -> None:
@@ -124,7 +131,13 @@ class Desk:
 
         notebook = notebook or self.recorder.notebook()
         analysis = self.analysis(notebook)
-        return standings(analysis, self._sources(notebook), self._runs(notebook, analysis))
+        return standings(
+            analysis,
+            self._sources(notebook),
+            self._runs(notebook, analysis),
+            writes={cell.id: self._writes_of(cell) for cell in analysis.cells},
+            wrote=self._wrote,
+        )
 
     def plan(self) -> list[Step]:
         """Return the cells to run so that nothing is out of date."""
@@ -132,40 +145,46 @@ class Desk:
 
         notebook = self.recorder.notebook()
         analysis = self.analysis(notebook)
-        writes = {cell.id: frozenset((*cell.writes, *cell.deletes)) for cell in analysis.cells}
-        for cell_id, (_, facts) in self._observed.items():
-            writes[cell_id] = writes.get(cell_id, frozenset()) | facts.writes
+        writes = {cell.id: self._writes_of(cell) for cell in analysis.cells}
         return plan(analysis, self.standings(notebook), self._runs(notebook, analysis), writes=writes)
 
-    def remark(self) -> str:
-        """Return what to say before the cell that begins now: that it gets old values, or nothing."""
+    def _is_flow(self, notebook: NotebookCells) -> bool:
+        """Whether any cell may be a task; without one there is no graph to keep."""
+        return any(
+            "%%task" in cell.source or "%flow" in cell.source or "task" in cell.tags
+            for cell in notebook.cells
+        )
+
+    def _note_inputs(self, cell: RecordedCell | None) -> None:
+        """Keep whose names the cell gets that begins now, and say so if they are old or another cell's."""
         from jupyter_flows.magics.staleness import remark
 
         notebook = self.recorder.notebook()
-        cell_id = self.recorder.last_id
-        if not any("%%task" in cell.source or "task" in cell.tags for cell in notebook.cells):
-            return ""  # no flow, no graph
-        analysis = self.analysis(notebook)
-        standing = self.standings(notebook)
-        if not any(cell.role == "task" for cell in analysis.cells):
-            return ""
-        return next(
-            (
-                remark(cell, analysis, standing)
-                for cell in analysis.cells
-                if cell.id == cell_id and cell.id in standing
-            ),
-            "",
-        )
-
-    def _say_what_is_old(self) -> None:
-        if self.is_catching_up:
+        if cell is None or not self._is_flow(notebook):
             return
-        # Two tasks of one name, a broken file: a cell runs all the same, and %flow says what is wrong.
-        with contextlib.suppress(Exception):
-            said = self.remark()
-            if said:
-                print(said, file=sys.stderr)  # noqa: T201 - before the cell's own output, and apart from it
+        analysis = self.analysis(notebook)
+        info = next((info for info in analysis.cells if info.id == cell.id), None)
+        if info is None or not any(other.role == "task" for other in analysis.cells):
+            return
+        needs = (*info.reads, *info.mutates, *info.deletes)
+        cell.got = {name: self._wrote[name] for name in needs if name in self._wrote}
+        standing = self.standings(notebook)
+        said = remark(info, analysis, standing, cell.got) if info.id in standing else ""
+        if said and not self.is_catching_up:
+            print(said, file=sys.stderr)  # noqa: T201 - before the cell's own output, and apart from it
+
+    def _note_writes(self, cell: RecordedCell) -> None:
+        """Keep which names are this cell's from now on."""
+        notebook = self.recorder.notebook()
+        if self._is_flow(notebook):
+            for info in self.analysis(notebook).cells:
+                if info.id == cell.id:
+                    self._wrote.update(dict.fromkeys(self._writes_of(info), cell.id))
+
+    def _writes_of(self, info: CellInfo) -> frozenset[str]:
+        """Return all names that a cell binds, changes or deletes, by its source or when it ran."""
+        _, facts = self._observed.get(info.id, ("", None))
+        return frozenset((*info.writes, *info.deletes)) | (facts.writes if facts is not None else frozenset())
 
     def _sources(self, notebook: NotebookCells) -> dict[str, str]:
         """Return the sources of the cells that are part of the flow."""
@@ -188,12 +207,15 @@ class Desk:
             if recorded is not None and recorded.ran_source is not None:
                 found[cell.id] = LastRun(
                     number=recorded.run_number,
+                    since=recorded.run_since,
                     source=recorded.ran_source,
                     has_failed=recorded.has_failed,
+                    got=recorded.got,
                 )
             elif cell.source in self.recorder.ran_before and all(
                 name in self._namespace for name in info.writes
             ):
+                number = self.recorder.ran_before[cell.source]
                 # The same text ran before the extension was loaded, and its names are still there.
-                found[cell.id] = LastRun(number=self.recorder.ran_before[cell.source], source=cell.source)
+                found[cell.id] = LastRun(number=number, since=number, source=cell.source)
         return found

@@ -68,8 +68,7 @@ def _show(shell: Any, asked: FlowLine) -> None:
     if asked.schedule:
         parse_schedule(asked.schedule)
     flow = current_flow(shell, name=asked.name)
-    recorder = shell.jupyter_flows_recorder
-    live = LiveDag(flow, states=_cell_states(flow, recorder))
+    live = LiveDag(flow, states=_cell_states(shell, flow))
     live.show()
     _Follower(shell, live, flow).follow()
 
@@ -81,7 +80,12 @@ class _Follower:
         self._shell = shell
         self._live = live
         self._flow = flow
-        self._notebook = shell.jupyter_flows_recorder.notebook()
+        self._seen = self._now()
+
+    def _now(self) -> tuple[Any, Any]:
+        """Return what shapes the graph: the cells, and what running them has shown."""
+        notebook = self._shell.jupyter_flows_recorder.notebook()
+        return notebook, self._shell.jupyter_flows_desk.observed(notebook)
 
     def follow(self) -> None:
         """Hear of cells from now on, in place of an earlier picture."""
@@ -97,27 +101,32 @@ class _Follower:
 
     def __call__(self, cell: Any) -> None:
         """Colour the cell's task; an edited cell may change the graph."""
-        recorder = self._shell.jupyter_flows_recorder
-        notebook = recorder.notebook()
-        is_edited = notebook != self._notebook
+        now = self._now()
+        is_edited = now != self._seen
         if is_edited:
-            self._notebook = notebook
+            self._seen = now
             # Cells that make no flow at the moment (two tasks of one name, say) leave the picture as it is.
             with contextlib.suppress(FlowsError):
                 self._flow = current_flow(self._shell, name=self._live.title)
                 self._live.set_graph(self._flow)
-        states = _cell_states(self._flow, recorder)
+        states = _cell_states(self._shell, self._flow)
         if is_edited or states != self._live.states:
             self._live.states = states
             self._live.refresh(now=cell.state != "Running")
 
 
-def _cell_states(flow: Any, recorder: Any) -> dict[str, dict[str, Any]]:
-    """Return the states of the flow's cells, by slug, as far as they were run here."""
+def _cell_states(shell: Any, flow: Any) -> dict[str, dict[str, Any]]:
+    """Return the states of the flow's cells, by slug, as far as they were run here; ``stale`` says why."""
+    recorder = shell.jupyter_flows_recorder
+    notebook = recorder.notebook()
+    standings = shell.jupyter_flows_desk.standings(notebook)
     found: dict[str, dict[str, Any]] = {}
     for task, slug in flow.slugs.items():
         cell = recorder.cells.get(task.cell_id)
-        if cell is None or cell.state == "Pending":
+        members = (notebook.cells[index - 1].id for index in task.members)
+        old = [standings[member] for member in members if member in standings]
+        stale = next((standing.reason for standing in old if standing.status == "stale"), "")
+        if cell is None or (cell.state == "Pending" and not stale):
             continue
         state: dict[str, Any] = {
             "state": cell.state,
@@ -128,14 +137,21 @@ def _cell_states(flow: Any, recorder: Any) -> dict[str, dict[str, Any]]:
             if cell.ended_at is not None:
                 state["ended_at"] = cell.ended_at.isoformat()
                 state["duration_s"] = (cell.ended_at - cell.started_at).total_seconds()
+        if stale and cell.state != "Running":
+            state["stale"] = stale
         found[slug] = state
     return found
 
 
 def _run(shell: Any, asked: FlowLine) -> None:
-    """Run the flow by the engine in this kernel, in a namespace of its own."""
+    """Run the flow by the engine in a namespace of its own; or, among the user's names, what is stale."""
     from jupyter_flows.engine.flow_runner import FlowRunner
 
+    if asked.stale:
+        from jupyter_flows.magics.catching_up import catch_up
+
+        catch_up(shell)
+        return
     flow = current_flow(shell)
     values = read_values(asked.params, defaults={spec.name: spec.default for spec in flow.parameter_specs})
     flow.check_parameters(values)
@@ -173,6 +189,7 @@ def _register(shell: Any, asked: FlowLine) -> None:
     """Send the metadata, store the notebook, show the receipt."""
     from IPython.display import display
 
+    from jupyter_flows.analysis.observed import hints
     from jupyter_flows.registering import register_notebook
 
     path = saved_notebook(shell, asked, verb="register")
@@ -187,6 +204,10 @@ def _register(shell: Any, asked: FlowLine) -> None:
             by_heading=asked.by_heading,
         )
     )
+    known = shell.jupyter_flows_recorder.path
+    if known is not None and path.absolute() == known.absolute():
+        for hint in hints(shell.jupyter_flows_desk.analysis()):
+            print(f"(not registered, for a run sees only the source: {hint})")  # noqa: T201
 
 
 def _check(shell: Any, asked: FlowLine) -> None:

@@ -1,7 +1,9 @@
 """Which cells are out of date at the desk, and why; which to run so that none is. Pure: no shell, no clock.
 
-A cell is *stale* if its source is not what ran, if it failed, or if something that it needs ran or was
-edited later, or is itself stale or not run. A cell that never ran is *not run*.
+A cell is *stale* if its source is not what ran, if it failed, if something that it needs ran or was edited
+later, or is itself stale or not run, if it ran with a name of another cell than the notebook says, or if a
+cell above has put something else under its names since. A cell that never ran is *not run*. Imports and
+definitions that run again as they were make nothing stale.
 """
 
 from __future__ import annotations
@@ -21,8 +23,12 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     """Grows with every cell that begins."""
+    since: int = 0
+    """Number of the first of the runs in a row that had this source and went well."""
     source: str
     has_failed: bool = False
+    got: Mapping[str, str] = {}
+    """Names that it reads, and the id of the cell that had written each last when it began."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -40,7 +46,12 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def standings(
-    analysis: Analysis, sources: Mapping[str, str], runs: Mapping[str, LastRun]
+    analysis: Analysis,
+    sources: Mapping[str, str],
+    runs: Mapping[str, LastRun],
+    *,
+    writes: Mapping[str, frozenset[str]] | None = None,
+    wrote: Mapping[str, str] | None = None,
 ) -> dict[str, Standing]:
     """Return how each cell stands.
 
@@ -52,6 +63,10 @@ def standings(
         Source by cell id; cells that are not in it are no part of the flow.
     runs : mapping
         The last run by cell id.
+    writes : mapping
+        By cell id the names that it binds, changes or deletes.
+    wrote : mapping
+        By name the id of the cell that did so last.
 
     Examples
     --------
@@ -76,8 +91,11 @@ def standings(
             found[cell.id] = Standing("stale", f"{spoken(cell)} failed when it last ran")
         else:
             above = [analysis.cell(index) for index in upstream.get(cell.index, ())]
-            reason = next(
-                filter(None, (_because(other, cell, found, runs) for other in above if other.id in found)), ""
+            causes = (_because(other, cell, found, runs) for other in above if other.id in found)
+            reason = (
+                next(filter(None, causes), "")
+                or mixed_up(cell, analysis, run.got, verb="ran with")
+                or _lost(cell, analysis, writes or {}, wrote or {})
             )
             found[cell.id] = Standing("stale", reason) if reason else Standing("up to date")
     return found
@@ -90,9 +108,56 @@ def _because(
     standing = found[above.id]
     if standing.status != "up to date":
         return standing.reason
-    if runs[above.id].number > runs[cell.id].number:
+    run = runs[above.id]
+    if (run.since if above.is_preamble else run.number) > runs[cell.id].number:
         return f"{spoken(above)} ran after {spoken(cell)} last ran"
     return ""
+
+
+def _lost(
+    cell: CellInfo, analysis: Analysis, writes: Mapping[str, frozenset[str]], wrote: Mapping[str, str]
+) -> str:
+    """Return that something else stands under a name whose last word is this cell's, or nothing."""
+    below = {name for other in analysis.cells[cell.index :] for name in writes.get(other.id, ())}
+    for name in sorted(writes.get(cell.id, frozenset()) - below):
+        if wrote.get(name, cell.id) != cell.id:
+            return f"{_spoken_of(analysis, wrote[name])} overwrote the `{name}` of {spoken(cell)}"
+    return ""
+
+
+def _spoken_of(analysis: Analysis, cell_id: str) -> str:
+    found = next((cell for cell in analysis.cells if cell.id == cell_id), None)
+    return spoken(found) if found is not None else "a cell that is gone"
+
+
+def mixed_up(cell: CellInfo, analysis: Analysis, got: Mapping[str, str], *, verb: str) -> str:
+    """Return that a name came from another cell than the notebook says, or nothing.
+
+    Examples
+    --------
+    >>> from jupyter_flows.analysis import CellSource, analyse
+    >>> texts = {"a": "x = 1", "b": "print(x)", "c": "x = 2"}
+    >>> read = analyse([CellSource(id=i, index=n, source=texts[i]) for n, i in enumerate(texts, 1)])
+    >>> mixed_up(read.cell(2), read, {"x": "c"}, verb="ran with")
+    'cell 2 ran with `x` of cell 3, not of cell 1'
+    """
+    for name, makers in _makers(analysis, cell.index).items():
+        ids = [analysis.cell(index).id for index in makers]
+        # Its own: it is being written, and run again and again.
+        if name in got and got[name] not in {*ids, cell.id}:
+            whose = _spoken_of(analysis, got[name])
+            return f"{spoken(cell)} {verb} `{name}` of {whose}, not of {spoken(analysis.cell(makers[-1]))}"
+    return ""
+
+
+def _makers(analysis: Analysis, index: int) -> dict[str, list[int]]:
+    """Return which cells above make the names that a cell needs."""
+    makers: dict[str, list[int]] = {}
+    for edge in analysis.upstream(index):
+        if edge.kind == "data" and edge.source_index < index:
+            for name in edge.names:
+                makers.setdefault(name, []).append(edge.source_index)
+    return makers
 
 
 def _upstream(analysis: Analysis) -> dict[int, list[int]]:
@@ -108,8 +173,10 @@ def spoken(cell: CellInfo) -> str:
     return f"cell {cell.index}" if cell.name == f"cell-{cell.index}" else cell.name
 
 
-def remark(cell: CellInfo, analysis: Analysis, standing: Mapping[str, Standing]) -> str:
-    """Return the sentence for a person who runs *cell* on old values; empty if they are not.
+def remark(
+    cell: CellInfo, analysis: Analysis, standing: Mapping[str, Standing], got: Mapping[str, str] | None = None
+) -> str:
+    """Return the sentence for a person who runs *cell* on old or wrong values; empty if they are not.
 
     Examples
     --------
@@ -127,7 +194,8 @@ def remark(cell: CellInfo, analysis: Analysis, standing: Mapping[str, Standing])
         if found.status == "stale":
             whose = "its" if found.reason.startswith(f"{spoken(above)} ") else f"{spoken(above)}'s"
             return f"(flow: {found.reason}; {whose} values here are old: %flow run --stale)"
-    return ""
+    mixed = mixed_up(cell, analysis, got or {}, verb="gets")
+    return f"(flow: {mixed}: %flow run --stale)" if mixed else ""
 
 
 def plan(
@@ -140,7 +208,8 @@ def plan(
     """Return the cells to run, in document order: the stale and the not run, and what these need besides.
 
     A stale cell may need a value that is no longer there, because a later cell (or itself: ``x = x + 1``)
-    put another one under the same name. Then the cell that made it runs again too, and what follows it.
+    put another one under the same name. Then the cell that made it runs again too, and what follows it. In
+    the end every name stands for what it would stand for had all the cells been run from the top.
 
     Parameters
     ----------
@@ -153,7 +222,9 @@ def plan(
         if standing.get(cell.id, Standing("up to date")).status != "up to date"
     }
     while True:
-        lost = _first_lost(analysis, reasons, runs, writes, known=standing)
+        lost = _first_lost(analysis, reasons, runs, writes, known=standing) or _overwritten(
+            analysis, reasons, writes, known=standing
+        )
         if not lost:
             return [Step(index, reasons[index]) for index in sorted(reasons)]
         reasons.update(lost)
@@ -186,12 +257,7 @@ def _first_lost(
         last.update(dict.fromkeys(writes.get(cell.id, ()), cell.index))
     for index in sorted(chosen):
         cell = analysis.cell(index)
-        makers: dict[str, list[int]] = {}
-        for edge in analysis.upstream(index):
-            if edge.kind == "data" and edge.source_index < index:
-                for name in edge.names:
-                    makers.setdefault(name, []).append(edge.source_index)
-        for name, needed in makers.items():
+        for name, needed in _makers(analysis, index).items():
             other = last.get(name)
             if other is None or other in needed or all(maker in chosen for maker in needed):
                 continue
@@ -205,3 +271,25 @@ def _first_lost(
                 return lost
         last.update(dict.fromkeys(writes.get(cell.id, ()), index))
     return {}
+
+
+def _overwritten(
+    analysis: Analysis,
+    chosen: Mapping[int, str],
+    writes: Mapping[str, frozenset[str]],
+    *,
+    known: Mapping[str, Standing],
+) -> dict[int, str]:
+    """Return the cells below whose names the chosen ones put another value under."""
+    first: dict[str, int] = {}
+    found: dict[int, str] = {}
+    for cell in analysis.cells:
+        own = writes.get(cell.id, frozenset())
+        if cell.index in chosen:
+            first.update({name: cell.index for name in own if name not in first})
+        elif cell.id in known:
+            name = next((name for name in sorted(own) if name in first), None)
+            if name is not None:
+                above = spoken(analysis.cell(first[name]))
+                found[cell.index] = f"{spoken(cell)} too, for {above} overwrites its `{name}`"
+    return found

@@ -112,8 +112,10 @@ def still(
             Node(
                 node["id"],
                 _label(node, states.get(node["id"], {})),
-                states.get(node["id"], {}).get("state"),
-                ", ".join(node.get("warnings", ())),
+                _colour(states.get(node["id"], {})),
+                ", ".join([states.get(node["id"], {}).get("stale", ""), *node.get("warnings", ())]).strip(
+                    ", "
+                ),
             )
             for node in shown
         ],
@@ -139,6 +141,12 @@ def _label(node: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     return f"{node['name']} <map>" + (f" {count}" if count else "")
 
 
+def _colour(state: Mapping[str, Any]) -> str | None:
+    """Return the state that colours a box; a stale one that failed stays red."""
+    name: str | None = state.get("state")
+    return "Stale" if state.get("stale") and name != "Failed" else name
+
+
 def sentence(
     nodes: Sequence[Mapping[str, Any]], states: Mapping[str, Mapping[str, Any]], *, title: str
 ) -> str:
@@ -149,6 +157,9 @@ def sentence(
         f"{len(shown)} task{'' if len(shown) == 1 else 's'}",
         *(f"{n} {name}" for name, n in counts.items()),
     ]
+    stale = sum(1 for key in shown if states.get(key, {}).get("stale"))
+    if stale:
+        parts.append(f"{stale} stale")
     return f"Flow {title}: {', '.join(parts)}"
 
 

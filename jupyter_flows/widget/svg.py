@@ -31,6 +31,7 @@ STATE_COLOURS: dict[str, tuple[str, str]] = {
     "TriggerFailed": ("#fbe9e7", "#f4511e"),
     "TimedOut": ("#ffebee", "#e53935"),
     "ValidationFailed": ("#ffebee", "#e53935"),
+    "Stale": ("#fffde7", "#c0a000"),
 }
 """State -> (fill, stroke)."""
 _PLAIN = ("#ffffff", "#78909c")

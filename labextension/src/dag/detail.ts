@@ -2,7 +2,7 @@
 
 import { button, html } from './html';
 import type { DagEdge, DagNode, DagState } from './model';
-import { durationText, familyOfTask, glyphOf, partsOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOf, glyphOfTask, isStale, partsOf, secondsOf } from './states';
 import type { Words } from './words';
 
 export interface DetailActions {
@@ -12,7 +12,7 @@ export interface DetailActions {
 }
 
 function stateChip(state: DagState | undefined, trans: Words): HTMLElement {
-  const chip = html('span', 'jp-FlowsState', glyphOf(state?.state), ' ', state?.state ?? trans.__('not run'));
+  const chip = html('span', 'jp-FlowsState', glyphOfTask(state), ' ', state?.state ?? trans.__('not run'));
   chip.dataset['family'] = familyOfTask(state);
   return chip;
 }
@@ -58,6 +58,9 @@ export function detail(
   };
   if (state?.message) {
     fact(trans.__('Says'), state.message);
+  }
+  if (isStale(state)) {
+    fact(trans.__('Stale'), state?.stale ?? '');
   }
   if (partsOf(state?.counts) !== null) {
     const counts = Object.entries(state?.counts ?? {});

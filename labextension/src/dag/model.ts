@@ -35,6 +35,8 @@ export interface DagState {
   duration_s?: number | null;
   /** How many children of a mapped task are in each state. */
   counts?: Record<string, number> | null;
+  /** Why what the task made is out of date; it is not, if there is no reason. */
+  stale?: string;
 }
 
 export type DagStates = Record<string, DagState>;
@@ -133,7 +135,8 @@ export function readStates(value: unknown): DagStates {
       ended_at: text(rest['ended_at']) ?? null,
       attempt: finite(rest['attempt']),
       duration_s: finite(rest['duration_s']) ?? null,
-      counts: readCounts(rest['counts'])
+      counts: readCounts(rest['counts']),
+      stale: text(rest['stale'])
     };
   }
   return states;

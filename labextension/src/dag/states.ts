@@ -1,6 +1,6 @@
 /** How a state looks and reads: a glyph (never colour alone), a family for the colour, a word. */
 
-export type Family = 'waiting' | 'paused' | 'running' | 'success' | 'failed' | 'stopped' | 'skipped' | 'none';
+export type Family = 'waiting' | 'paused' | 'running' | 'success' | 'failed' | 'stopped' | 'skipped' | 'stale' | 'none';
 
 const LOOK: Record<string, readonly [glyph: string, family: Family]> = {
   Pending: ['○', 'waiting'],
@@ -33,6 +33,16 @@ export function familyOf(state: string | undefined): Family {
 }
 
 const ENDED = new Set<Family>(['success', 'failed', 'stopped', 'skipped']);
+
+/** What a task's badge shows: its state, or that what it made is out of date. */
+export function glyphOfTask(state: { state: string; stale?: string } | undefined): string {
+  return isStale(state) ? '⟳' : glyphOf(state?.state);
+}
+
+/** Whether to show a task as out of date; that it failed, or runs, says more. */
+export function isStale(state: { state: string; stale?: string } | undefined): boolean {
+  return !!state?.stale && !['failed', 'running'].includes(familyOf(state.state));
+}
 
 export function isEnded(state: string | undefined): boolean {
   return ENDED.has(familyOf(state));
@@ -113,8 +123,11 @@ export function partsOf(counts: Readonly<Record<string, number>> | null | undefi
 
 /** The family that colours a task: that of its children while they run or once one failed, else its own. */
 export function familyOfTask(
-  state: { state: string; counts?: Readonly<Record<string, number>> | null } | undefined
+  state: { state: string; counts?: Readonly<Record<string, number>> | null; stale?: string } | undefined
 ): Family {
+  if (isStale(state)) {
+    return 'stale';
+  }
   const own = familyOf(state?.state);
   const parts = partsOf(state?.counts);
   if (parts === null || state?.state !== 'Mapped') {

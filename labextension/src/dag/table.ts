@@ -3,7 +3,7 @@
 import { html } from './html';
 import type { DagEdge, DagNode, DagState } from './model';
 import { Neighbours } from './graph';
-import { durationText, familyOfTask, glyphOf, partsOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOfTask, isStale, partsOf, secondsOf } from './states';
 import type { Words } from './words';
 
 export function table(
@@ -25,8 +25,12 @@ export function table(
   }
   const rows = nodes.map(node => {
     const state = states.get(node.id);
-    const chip = html('span', 'jp-FlowsState', `${glyphOf(state?.state)} ${state?.state ?? trans.__('not run')}`);
+    const chip = html('span', 'jp-FlowsState', `${glyphOfTask(state)} ${state?.state ?? trans.__('not run')}`);
     chip.dataset['family'] = familyOfTask(state);
+    if (isStale(state)) {
+      chip.append(` (${trans.__('stale')})`);
+      chip.title = state?.stale ?? '';
+    }
     const parts = partsOf(state?.counts);
     if (parts !== null) {
       chip.append(` (${trans.__('%1 of %2 done', parts.done, parts.total)})`);

@@ -11,7 +11,7 @@ import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
 import { isHidden, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
-import { durationText, familyOf, familyOfTask, glyphOf, isEnded, partsOf, secondsOf } from './states';
+import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
 import { Zoom } from './zoom';
@@ -299,7 +299,7 @@ export class DagView {
     const note = this._noteOf(card.node, state);
     card.element.dataset['state'] = state?.state ?? '';
     card.element.dataset['family'] = familyOfTask(state);
-    card.glyph.textContent = state === undefined ? '' : glyphOf(state.state);
+    card.glyph.textContent = state === undefined ? '' : glyphOfTask(state);
     card.note.textContent = shorten(note, Math.floor((card.at.width - 46) / 6.3));
     card.element.setAttribute('aria-label', `${card.node.name}, ${note}`);
     drawBar(card, partsOf(state?.counts));
@@ -312,6 +312,7 @@ export class DagView {
       return [
         parts === null ? state.state : this._trans.__('%1 of %2 done', parts.done, parts.total),
         failed > 0 ? this._trans.__('%1 failed', failed) : '',
+        isStale(state) ? this._trans.__('stale') : '',
         durationText(secondsOf(state))
       ]
         .filter(text => text !== '')
@@ -328,12 +329,14 @@ export class DagView {
     let done = 0;
     let running = 0;
     let failed = 0;
+    let stale = 0;
     for (const node of this._shown) {
       const state = this._states.get(node.id);
       const family = familyOfTask(state);
       done += isEnded(state?.state) && family !== 'running' ? 1 : 0;
       running += family === 'running' ? 1 : 0;
       failed += family === 'failed' ? 1 : 0;
+      stale += family === 'stale' ? 1 : 0;
     }
     const trans = this._trans;
     const total = this._shown.length;
@@ -346,6 +349,9 @@ export class DagView {
     }
     if (failed > 0) {
       parts.push(trans.__('%1 failed', failed));
+    }
+    if (stale > 0) {
+      parts.push(trans.__('%1 stale', stale));
     }
     const text = parts.join(', ');
     if (this._progress.textContent !== text) {
@@ -424,6 +430,7 @@ export class DagView {
     return [
       `${node.name}: ${this._noteOf(node, state)}`,
       state?.message ?? '',
+      isStale(state) ? (state?.stale ?? '') : '',
       up.length > 0 ? trans.__('waits for %1', list(up)) : '',
       node.writes && node.writes.length > 0 && state !== undefined ? trans.__('writes %1', node.writes.join(', ')) : '',
       ...(node.warnings ?? []).map(warning => `⚠ ${warning}`)
