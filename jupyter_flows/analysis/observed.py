@@ -47,6 +47,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     def without_changes(self, names: Collection[str]) -> Observed:
         """Return the same without what was done to these names in place: somebody else did it."""
+        if self.changes.isdisjoint(names) and self.reads.isdisjoint(names):
+            return self
         return msgspec.structs.replace(
             self, changes=self.changes.difference(names), reads=self.reads.difference(names)
         )

@@ -168,9 +168,10 @@ class Desk:
             return
         needs = (*info.reads, *info.mutates, *info.deletes)
         cell.got = {name: self._wrote[name] for name in needs if name in self._wrote}
-        standing = self.standings(notebook)
-        said = remark(info, analysis, standing, cell.got) if info.id in standing else ""
-        if said and not self.is_catching_up:
+        if self.is_catching_up or info.id not in self._sources(notebook):
+            return
+        said = remark(info, analysis, self.standings(notebook), cell.got)
+        if said:
             print(said, file=sys.stderr)  # noqa: T201 - before the cell's own output, and apart from it
 
     def _note_writes(self, cell: RecordedCell) -> None:

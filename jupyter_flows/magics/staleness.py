@@ -77,7 +77,8 @@ def standings(
     >>> standings(read, texts, ran)["b"]
     Standing(status='stale', reason='cell 1 ran after cell 2 last ran')
     """
-    upstream = _upstream(analysis)
+    upstream, makers = _needs_of(analysis).upstream, _needs_of(analysis).makers
+    lost = _lost(analysis, writes or {}, wrote or {})
     found: dict[str, Standing] = {}
     for cell in analysis.cells:
         if cell.role == "skip" or cell.id not in sources:
@@ -94,8 +95,8 @@ def standings(
             causes = (_because(other, cell, found, runs) for other in above if other.id in found)
             reason = (
                 next(filter(None, causes), "")
-                or mixed_up(cell, analysis, run.got, verb="ran with")
-                or _lost(cell, analysis, writes or {}, wrote or {})
+                or _mixed_up(cell, analysis, makers.get(cell.index, {}), run.got, verb="ran with")
+                or lost.get(cell.id, "")
             )
             found[cell.id] = Standing("stale", reason) if reason else Standing("up to date")
     return found
@@ -115,14 +116,17 @@ def _because(
 
 
 def _lost(
-    cell: CellInfo, analysis: Analysis, writes: Mapping[str, frozenset[str]], wrote: Mapping[str, str]
-) -> str:
-    """Return that something else stands under a name whose last word is this cell's, or nothing."""
-    below = {name for other in analysis.cells[cell.index :] for name in writes.get(other.id, ())}
-    for name in sorted(writes.get(cell.id, frozenset()) - below):
-        if wrote.get(name, cell.id) != cell.id:
-            return f"{_spoken_of(analysis, wrote[name])} overwrote the `{name}` of {spoken(cell)}"
-    return ""
+    analysis: Analysis, writes: Mapping[str, frozenset[str]], wrote: Mapping[str, str]
+) -> dict[str, str]:
+    """Return by cell id that something else stands under a name whose last word is that cell's."""
+    last: dict[str, CellInfo] = {}
+    for cell in analysis.cells:
+        last.update(dict.fromkeys(writes.get(cell.id, ()), cell))
+    return {
+        cell.id: f"{_spoken_of(analysis, wrote[name])} overwrote the `{name}` of {spoken(cell)}"
+        for name, cell in sorted(last.items(), key=lambda item: item[0])
+        if wrote.get(name, cell.id) != cell.id
+    }
 
 
 def _spoken_of(analysis: Analysis, cell_id: str) -> str:
@@ -141,7 +145,13 @@ def mixed_up(cell: CellInfo, analysis: Analysis, got: Mapping[str, str], *, verb
     >>> mixed_up(read.cell(2), read, {"x": "c"}, verb="ran with")
     'cell 2 ran with `x` of cell 3, not of cell 1'
     """
-    for name, makers in _makers(analysis, cell.index).items():
+    return _mixed_up(cell, analysis, _needs_of(analysis).makers.get(cell.index, {}), got, verb=verb)
+
+
+def _mixed_up(
+    cell: CellInfo, analysis: Analysis, needed: Mapping[str, list[int]], got: Mapping[str, str], *, verb: str
+) -> str:
+    for name, makers in needed.items() if got else ():
         ids = [analysis.cell(index).id for index in makers]
         # Its own: it is being written, and run again and again.
         if name in got and got[name] not in {*ids, cell.id}:
@@ -150,22 +160,31 @@ def mixed_up(cell: CellInfo, analysis: Analysis, got: Mapping[str, str], *, verb
     return ""
 
 
-def _makers(analysis: Analysis, index: int) -> dict[str, list[int]]:
-    """Return which cells above make the names that a cell needs."""
-    makers: dict[str, list[int]] = {}
-    for edge in analysis.upstream(index):
-        if edge.kind == "data" and edge.source_index < index:
-            for name in edge.names:
-                makers.setdefault(name, []).append(edge.source_index)
-    return makers
+class _Needs:
+    """What each cell of one analysis needs, made once: it is asked for at every cell that runs."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.upstream: dict[int, list[int]] = {}
+        self.makers: dict[int, dict[str, list[int]]] = {}
+        """By cell, by name: the cells above that make it."""
+        for edge in analysis.edges:
+            if edge.kind != "order" and edge.source_index < edge.target_index:
+                self.upstream.setdefault(edge.target_index, []).append(edge.source_index)
+            if edge.kind == "data" and edge.source_index < edge.target_index:
+                makers = self.makers.setdefault(edge.target_index, {})
+                for name in edge.names:
+                    makers.setdefault(name, []).append(edge.source_index)
 
 
-def _upstream(analysis: Analysis) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for edge in analysis.dependencies:
-        if edge.source_index < edge.target_index:
-            found.setdefault(edge.target_index, []).append(edge.source_index)
-    return found
+_last_needs = _Needs(Analysis(cells=(), edges=()))
+
+
+def _needs_of(analysis: Analysis) -> _Needs:
+    global _last_needs  # noqa: PLW0603 - the one analysis that a desk has
+    if _last_needs.analysis is not analysis:
+        _last_needs = _Needs(analysis)
+    return _last_needs
 
 
 def spoken(cell: CellInfo) -> str:
@@ -186,7 +205,7 @@ def remark(
     >>> remark(read.cell(2), read, {"a": Standing("stale", "cell 1 changed after it last ran")})
     '(flow: cell 1 changed after it last ran; its values here are old: %flow run --stale)'
     """
-    for index in _upstream(analysis).get(cell.index, ()):
+    for index in _needs_of(analysis).upstream.get(cell.index, ()):
         above = analysis.cell(index)
         found = standing.get(above.id, Standing("up to date"))
         if found.status == "not run":
@@ -249,6 +268,7 @@ def _first_lost(
     known: Mapping[str, Standing],
 ) -> dict[int, str]:
     """Go through the cells to run; return the makers of the first value that will not be there."""
+    makers = _needs_of(analysis).makers
     last: dict[str, int] = {}
     for cell in sorted(
         (cell for cell in analysis.cells if cell.id in runs and cell.id in known),
@@ -257,7 +277,7 @@ def _first_lost(
         last.update(dict.fromkeys(writes.get(cell.id, ()), cell.index))
     for index in sorted(chosen):
         cell = analysis.cell(index)
-        for name, needed in _makers(analysis, index).items():
+        for name, needed in makers.get(index, {}).items():
             other = last.get(name)
             if other is None or other in needed or all(maker in chosen for maker in needed):
                 continue

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from jupyter_flows.analysis.observed import Observed
 from jupyter_flows.magics.picture import Picture, looks_now, picture
 
-LOOK_S = 0.0012
+LOOK_S = 0.0009
 """Seconds for a look at all names after a cell."""
 SUSPECTS_S = 0.0003
 """Seconds before a cell, for the names that changed without being mentioned."""

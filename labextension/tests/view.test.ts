@@ -51,6 +51,23 @@ describe('DagView', () => {
     expect(el.textContent).toContain('1 of 3 done');
   });
 
+  it('marks what is stale, unless it failed', async () => {
+    const view = new DagView(el);
+    view.draw(nodes, edges);
+    view.setStates(
+      readStates({
+        load: { state: 'Success', duration_s: 1, stale: 'imports changed' },
+        plot: { state: 'Failed', stale: 'imports changed' }
+      })
+    );
+    await frame();
+    expect(card('load').dataset['family']).toBe('stale');
+    expect(card('load').textContent).toContain('⟳');
+    expect(card('load').getAttribute('aria-label')).toBe('load, Success · stale · 1.0 s');
+    expect(card('plot').dataset['family']).toBe('failed');
+    expect(el.textContent).toContain('1 stale');
+  });
+
   it('merges states and keeps them over a redraw', async () => {
     const view = new DagView(el);
     view.draw(nodes, edges);

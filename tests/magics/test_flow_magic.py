@@ -319,3 +319,70 @@ def test_in_a_headless_run_flow_does_nothing(tmp_path):
         assert (ran.status, ran.stdout.strip()) == ("ok", "(%flow register: nothing to do in a headless run)")
     finally:
         running.close()
+
+
+# -- what is stale ----------------------------------------------------------------------------------------
+
+
+def edit_numbers(kernel) -> None:
+    """Run all, then only the edited first cell."""
+    run_all(kernel)
+    return kernel.run("%%task numbers --retries 1\nnumbers = [10, 20]", "numbers")
+
+
+def test_what_an_edit_made_stale_is_marked(kernel):
+    edit_numbers(kernel)
+    dag = picture(kernel.run("%flow", "flow"))
+    stale = {key: state.get("stale") for key, state in dag["states"].items()}
+    assert None is stale["numbers"]
+    assert "numbers ran after total last ran" == stale["total"]
+    assert stale["report"] in {"numbers ran after total last ran", "numbers ran after most last ran"}
+
+
+def test_running_a_cell_on_old_values_says_so_in_one_line(kernel):
+    edit_numbers(kernel)
+    said = kernel.run(dict(CELLS)["report"], "report")
+    assert (
+        "(flow: numbers ran after total last ran; total's values here are old: %flow run --stale)\n"
+        == said.stderr
+    )
+    assert "" == kernel.run(dict(CELLS)["total"], "total").stderr
+
+
+def test_run_stale_runs_exactly_what_is_stale_among_the_users_names(kernel):
+    edit_numbers(kernel)
+    ran = kernel.run("%flow run --stale", "again")
+    assert "ok" == ran.status
+    assert ["numbers" in line for line in ran.stdout.splitlines() if line.startswith("▶")] == [
+        True,
+        True,
+        True,
+    ]
+    assert "ran 3 of 4 cells; nothing is stale" in ran.stdout
+    assert 30 == kernel.value("total")
+    assert (
+        "nothing is stale: all 4 cells ran as they are now\n"
+        == kernel.run("%flow run --stale", "again").stdout
+    )
+
+
+def test_a_stale_cell_that_fails_stops_the_rest(kernel):
+    run_all(kernel)
+    kernel.run("%%task numbers\nnumbers = 'ab'", "numbers")
+    ran = kernel.run("%flow run --stale", "again")
+    assert "error" == ran.status
+    assert "total failed; 2 cells after it not run" in str(ran.reply)
+    assert "TypeError" in str(ran.errors)
+
+
+def test_a_stale_cell_that_awaits_is_left_to_its_author(kernel):
+    run_all(kernel)
+    kernel.run("%%task most\nimport asyncio\nawait asyncio.sleep(0)\nmost = max(numbers)", "most")
+    kernel.run("%%task numbers\nnumbers = [1]", "numbers")
+    assert "most awaits, so it must be run by hand" in refusal(kernel.run("%flow run --stale", "again"))
+    assert 1 == kernel.value("total")
+
+
+@pytest.mark.parametrize("line", ["%flow run --stale -p a=1", "%flow register --stale"])
+def test_stale_is_an_option_of_run_alone(kernel, line):
+    assert "--stale" in refusal(kernel.run(line, "flow"))
