@@ -57,7 +57,9 @@ def analyse(
         info = infos[edge.target_index - 1]
         said = f"does not wait for cell {edge.source_index} (--not-after), although {edge.reason}"
         infos[edge.target_index - 1] = msgspec.structs.replace(info, warnings=(*info.warnings, said))
-    return Analysis(cells=tuple(infos), edges=tuple(kept), denied=tuple(taken))
+    opaque = sum(1 << info.index for info in infos if info.is_opaque)
+    together = tuple(_bits(walker.ledger.together | opaque))
+    return Analysis(cells=tuple(infos), edges=tuple(kept), denied=tuple(taken), together=together)
 
 
 def _denied(infos: list[CellInfo]) -> set[tuple[int, int]]:

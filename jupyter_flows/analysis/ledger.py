@@ -7,7 +7,20 @@ overtaken. Knows nothing of syntax.
 from __future__ import annotations
 
 from jupyter_flows.analysis.knowledge import BUILTINS
-from jupyter_flows.analysis.objects import EMPTY, IMMUTABLE_KINDS, Binding, Change, Frame, Obj, Value, Write
+from jupyter_flows.analysis.objects import (
+    EMPTY,
+    IMMUTABLE_KINDS,
+    Binding,
+    Change,
+    Frame,
+    Obj,
+    Value,
+    Write,
+    closure_of,
+)
+
+HELD_DEPTH = 4
+"""How deep what a name is bound to is looked into for the objects that its cell handles."""
 
 
 class Ledger:
@@ -27,6 +40,10 @@ class Ledger:
         """Cell -> (bit mask of earlier readers, name, what the cell does to it)."""
         self.name_readers: dict[str, int] = {}
         """Name -> bit mask of the cells that read it from above."""
+        self.together = 0
+        """Bit mask of the cells that handle an object which is changed under one name and seen under another."""
+        self._published: dict[int, set[str]] = {}
+        """Cell -> the names that it writes."""
         self.channels: dict[str, list[Write]] = {}
         self.channel_readers: dict[str, int] = {}
         self.catch_all: list[Write] = []
@@ -44,6 +61,7 @@ class Ledger:
         self.ancestors[cell] = 0
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self._published[cell] = self.writes
         self.mutates: set[str] = set()
         self.deletes: set[str] = set()
         self.defines: set[str] = set()
@@ -51,6 +69,7 @@ class Ledger:
         self.warnings: dict[str, None] = {}
         self.is_opaque = False
         self.touched: dict[str, tuple[set[Obj], dict[tuple[str, int], Change]]] = {}
+        self._held: dict[tuple[str, int], int] = {}
 
     # -- edges -------------------------------------------------------------------------------------------
 
@@ -113,7 +132,19 @@ class Ledger:
                 f"cell {self.cell} reads `{label}`{through}{self._where()}, changed in cell {change.cell}"
             )
             self.need(change.cell, label, reason=f"{reason}, line {change.line}: {change.how}")
+            if name not in self._published.get(change.cell, ()):
+                self._keep_together(self._held.get((label, change.cell), 0) | 1 << change.cell, {name, label})
         return binding.value
+
+    def _keep_together(self, cells: int, names: set[str]) -> None:
+        """Note that an object goes under several names, so that a copy for each would come apart."""
+        cells |= 1 << self.cell
+        for name in names:
+            binding = self.module.variables.get(name)
+            for write in binding.writers if binding is not None else ():
+                cells |= 1 << write.cell
+        if cells & cells - 1:
+            self.together |= cells
 
     def _touch(self, name: str, value: Value) -> list[tuple[str, Change]]:
         """Mark all that *name* reaches as read by this cell; return what others changed in it."""
@@ -127,10 +158,13 @@ class Ledger:
                 continue
             seen.add(obj)
             obj.readers |= bit
+            obj.holders |= bit
             change = obj.change
             if change is not None and change.cell != self.cell:
                 label = name if is_direct or change.label is None else change.label
                 changes.setdefault((label, change.cell), change)
+                held = self._held.get((label, change.cell), 0)
+                self._held[label, change.cell] = held | obj.holders
             stack.extend((inner, False) for inner in obj.reachable() if inner not in seen)
         return [(label, change) for (label, _), change in sorted(changes.items())]
 
@@ -199,6 +233,8 @@ class Ledger:
         self.module.variables[name] = Binding((Write(self.cell, self.line, how),), value)
         for obj in value:
             obj.names.add(name)
+        for obj in closure_of(value, depth=HELD_DEPTH):
+            obj.holders |= 1 << self.cell
         self.writes.add(name)
 
     def delete_name(self, name: str) -> None:
@@ -232,6 +268,8 @@ class Ledger:
             changed = names if via is None or via in names else [via, *names]
             self.mutates.update(changed)
             self.writes.update(changed)
+            if len(changed) > 1:
+                self._keep_together(obj.holders, set(changed))
             stack.extend(obj.viewed)
 
     def _is_known_elsewhere(self, name: str) -> bool:

@@ -97,6 +97,9 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[CellEdge, ...]
     denied: tuple[CellEdge, ...] = ()
     """Edges that ``--not-after`` takes away: kept to be shown, waited for by nobody."""
+    together: tuple[int, ...] = ()
+    """Cells that handle an object which is changed under one name and seen under another, or that run code
+    which cannot be read: values passed from one process to another would come apart."""
 
     @property
     def dependencies(self) -> tuple[CellEdge, ...]:

@@ -37,8 +37,8 @@ class Obj:
     """One abstract object. Identity is what counts; two are never equal."""
 
     __slots__ = (
-        "attrs", "bases", "change", "cls", "const", "frame", "kind", "names", "node", "parts", "qual",
-        "readers", "receiver", "thunk", "viewed",
+        "attrs", "bases", "change", "cls", "const", "frame", "holders", "kind", "names", "node", "parts",
+        "qual", "readers", "receiver", "thunk", "viewed",
     )  # fmt: skip
 
     def __init__(self, kind: str = "unknown", qual: str = "", *, const: str | None = None) -> None:
@@ -54,6 +54,8 @@ class Obj:
         self.change: Change | None = None
         self.readers = 0
         """Bit mask of the cells that read it."""
+        self.holders = 0
+        """Bit mask of the cells that bound or read a name through which it could be reached."""
         self.names: set[str] = set()
         self.node: FunctionNode | ast.ClassDef | ast.GeneratorExp | None = None
         self.frame: Frame | None = None
