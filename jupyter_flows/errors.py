@@ -191,6 +191,24 @@ class KernelDidNotStart(EnvironmentFault):
     code = "kernel_did_not_start"
 
 
+class ValueLost(EnvironmentFault):
+    """A variable that a cell needs can neither be passed to its kernel nor be restored in it."""
+
+    code = "value_lost"
+
+
+class CheckpointUnreadable(EnvironmentFault):
+    """What an earlier run left to go on from is not there, or not whole."""
+
+    code = "checkpoint_unreadable"
+
+
+class CannotResume(YourFault):
+    """The notebook is not the one whose run is to go on."""
+
+    code = "cannot_resume"
+
+
 class RunNotStarted(EnvironmentFault):
     """The process of a run could not be started on this machine."""
 

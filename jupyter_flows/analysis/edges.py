@@ -59,7 +59,13 @@ def analyse(
         infos[edge.target_index - 1] = msgspec.structs.replace(info, warnings=(*info.warnings, said))
     opaque = sum(1 << info.index for info in infos if info.is_opaque)
     together = tuple(_bits(walker.ledger.together | opaque))
-    return Analysis(cells=tuple(infos), edges=tuple(kept), denied=tuple(taken), together=together)
+    return Analysis(
+        cells=tuple(infos),
+        edges=tuple(kept),
+        denied=tuple(taken),
+        together=together,
+        shared=_sorted(walker.ledger.shared),
+    )
 
 
 def _denied(infos: list[CellInfo]) -> set[tuple[int, int]]:

@@ -42,6 +42,8 @@ class Ledger:
         """Name -> bit mask of the cells that read it from above."""
         self.together = 0
         """Bit mask of the cells that handle an object which is changed under one name and seen under another."""
+        self.shared: set[str] = set()
+        """The names of such objects."""
         self._published: dict[int, set[str]] = {}
         """Cell -> the names that it writes."""
         self.channels: dict[str, list[Write]] = {}
@@ -145,6 +147,7 @@ class Ledger:
                 cells |= 1 << write.cell
         if cells & cells - 1:
             self.together |= cells
+            self.shared |= names
 
     def _touch(self, name: str, value: Value) -> list[tuple[str, Change]]:
         """Mark all that *name* reaches as read by this cell; return what others changed in it."""

@@ -100,6 +100,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     together: tuple[int, ...] = ()
     """Cells that handle an object which is changed under one name and seen under another, or that run code
     which cannot be read: values passed from one process to another would come apart."""
+    shared: tuple[str, ...] = ()
+    """The names of such objects."""
 
     @property
     def dependencies(self) -> tuple[CellEdge, ...]:

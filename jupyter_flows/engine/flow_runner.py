@@ -298,7 +298,10 @@ class _Run:
         self._obey(self.plan.begin(self._clock.now()))
         while True:
             while self._ready and self._calls.has_room():
-                rank, number, resume = heapq.heappop(self._ready)
+                ready = self._next_ready()
+                if ready is None:
+                    break
+                rank, number, resume = ready
                 self._begin(rank[2], number, resume)
             if self._under_way:
                 done = self._calls.next_done(self._until_due_s() if self._due else None)
@@ -312,6 +315,19 @@ class _Run:
             while self._due and self._due[0][0] <= self._clock.now():
                 place = heapq.heappop(self._due)[1]
                 self._obey(self.plan.time_reached(place, now=self._clock.now()))
+
+    def _next_ready(self) -> tuple[tuple[int, int, int], int, bool] | None:
+        """Return the first of the ready tasks that has a place where it can run; None if it must wait for one."""
+        takes: Callable[[Task], bool] | None = getattr(self._calls, "takes", None)
+        if takes is None:
+            return heapq.heappop(self._ready)
+        for ready in sorted(self._ready):
+            if takes(self.plan.tasks[ready[0][2]]):
+                self._ready.remove(ready)
+                heapq.heapify(self._ready)
+                return ready
+        # With nothing under way no place would ever become free.
+        return None if self._under_way else heapq.heappop(self._ready)
 
     def cancel(self) -> None:
         """Stop what is under way as far as it can be, and cancel everything that has not ended."""

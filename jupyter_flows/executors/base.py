@@ -28,7 +28,10 @@ def at_least_one(number: Any, what: str) -> int:
 
 
 class Calls(Protocol):
-    """Calls functions for one run and hands back what they gave, as they end."""
+    """Calls functions for one run and hands back what they gave, as they end.
+
+    May have ``takes(task)``, which says whether a place where just this task can run is free, and keeps it.
+    """
 
     def has_room(self) -> bool:
         """Whether another call would begin at once."""

@@ -84,7 +84,7 @@ def build_flow(
     for cell, info in zip(notebook.cells, analysis.cells, strict=True):
         if info.role == "skip" or not cell.source.strip() or has_only_flow_lines(cell.source):
             continue
-        made = _cell_task(cell, info)
+        made = _cell_task(cell, info, analysis.shared if info.index in analysis.together else None)
         by_index[info.index] = made
         graph.add_task(made)
         if info.role == "parameters":
@@ -172,7 +172,7 @@ def _let_defaults_stand(graph: FlowGraph) -> None:
             may_be_skipped.add(task)
 
 
-def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
+def _cell_task(cell: CodeCell, info: CellInfo, shared: tuple[str, ...] | None) -> CellTask:
     options = info.options or TaskOptions()
     return CellTask(
         info.name,
@@ -183,6 +183,8 @@ def _cell_task(cell: CodeCell, info: CellInfo) -> CellTask:
         role=info.role,
         reads=info.reads,
         writes=info.writes,
+        defines=info.defines,
+        shared=shared,
         warnings=info.warnings,
         auto_generated=info.role != "task",
         when=options.when,

@@ -25,6 +25,11 @@ class CellTask(Task):
     role : {"task", "plain", "setup", "parameters"}
     reads, writes : iterable of str
         Variables that it takes and makes.
+    defines : iterable of str
+        The part of *writes* that import, def and class bind.
+    shared : iterable of str, optional
+        Names of objects that go under several names: the cell must run where the others run that handle
+        them. None: its values can be passed from one process to another.
     warnings : iterable of str
         What analysis could not see.
     when : str, optional
@@ -46,6 +51,8 @@ class CellTask(Task):
         role: str = "task",
         reads: Any = (),
         writes: Any = (),
+        defines: Any = (),
+        shared: Iterable[str] | None = None,
         warnings: Any = (),
         auto_generated: bool = False,
         when: str | None = None,
@@ -60,6 +67,8 @@ class CellTask(Task):
         self.role = role
         self.reads = frozenset(reads)
         self.writes = frozenset(writes)
+        self.defines = frozenset(defines)
+        self.shared = None if shared is None else frozenset(shared)
         self.warnings = tuple(warnings)
         self.auto_generated = auto_generated
         self.when = when

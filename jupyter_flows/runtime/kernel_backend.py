@@ -9,10 +9,11 @@ Knows nothing of graphs, states or the server.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import zmq
@@ -199,13 +200,28 @@ class CellRunner:
                 self._died = f"the kernel died: {self._kernel.ending()}"
                 raise KernelDied(self._died)
 
-    def call(self, index: int, *, name: str, timeout_s: float | None = None) -> None:
+    def call(
+        self,
+        index: int,
+        *,
+        name: str,
+        timeout_s: float | None = None,
+        expressions: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
         """Run cell *index*; return when it and its outputs are through.
 
         Parameters
         ----------
         name : str
             The task's name, for messages.
+        expressions : mapping, optional
+            Evaluated in the kernel once the cell has run well, on the same way there and back; each gives
+            a text.
+
+        Returns
+        -------
+        dict
+            The texts; empty if the cell ended early (``sys.exit()``, an expected error).
 
         Raises
         ------
@@ -228,7 +244,13 @@ class CellRunner:
         self.outputs.clear_display_id_mapping(index)
         client = self._kernel.client
         self._reply = None
-        message_id = client.execute(code, store_history=True, stop_on_error=False, allow_stdin=False)
+        message_id = client.execute(
+            code,
+            store_history=True,
+            stop_on_error=False,
+            allow_stdin=False,
+            user_expressions=dict(expressions or {}),
+        )
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             timed_out = self._pump(message_id, cell, index, deadline)
@@ -254,13 +276,13 @@ class CellRunner:
         content = reply["content"]
         cell.execution_count = content.get("execution_count", cell.execution_count)
         if content["status"] == "ok" or allows_errors:
-            return
+            return texts_of(content)
         if content["status"] == "aborted":
             msg = f"{where} was aborted by the kernel"
             raise CellFailed("Aborted", where=where, line=None, traceback=msg)
         if content.get("ename") == "SystemExit" and str(content.get("evalue")) in {"", "0", "None"}:
             # papermill's convention: sys.exit() and quit() end a cell, they do not fail it.
-            return
+            return {}
         traceback = _ANSI.sub("", "\n".join(content.get("traceback", [])))
         line = _line_of(traceback, cell.execution_count)
         raise CellFailed(
@@ -330,6 +352,15 @@ class CellRunner:
             if message is None:
                 return
             yield message
+
+
+def texts_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return what user expressions of a reply gave; those that failed are left out."""
+    return {
+        name: str(ast.literal_eval(found["data"]["text/plain"]))
+        for name, found in content.get("user_expressions", {}).items()
+        if found.get("status") == "ok"
+    }
 
 
 def _line_of(traceback: str, execution_count: int | None) -> int | None:

@@ -1,6 +1,6 @@
-"""A notebook executed once, as a flow: its graph, its kernel, its states, its end.
+"""A notebook executed once, as a flow: its graph, its kernels, its states, its end.
 
-The flow engine runs in this process, the cells in a kernel of their own: a kernel that dies is a failed
+The flow engine runs in this process, the cells in kernels of their own: a kernel that dies is a failed
 task with a cause, not the end of the report. A notebook whose graph cannot be built (a cell that does
 not parse) is run from top to bottom, as papermill would.
 """
@@ -8,34 +8,55 @@ not parse) is run from top to bottom, as papermill would.
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
+import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_flows.core.signals import SKIP
-from jupyter_flows.engine import cell_options
-from jupyter_flows.engine.backend import TaskTimedOut
-from jupyter_flows.engine.namespace import in_directory
-from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
-from jupyter_flows.engine.task_runner import CellKept, condition_failed, kept_message, skip_message
+import msgspec
+
 from jupyter_flows.errors import FlowsError, KernelDied
-from jupyter_flows.notebook.cell_task import CellTask
-from jupyter_flows.notebook.read import CodeCell, notebook_cells
 from jupyter_flows.notebook.write import unmark
-from jupyter_flows.runtime.cell_code import is_skipped
+from jupyter_flows.runtime.book import Book, code_digest
+from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
+from jupyter_flows.runtime.passing import apart, needs_of
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
+from jupyter_flows.runtime.seated_cells import SeatedCells, SeatedExecutor
+from jupyter_flows.runtime.seats import Seats
 from jupyter_flows.schema.runs import StateName
 
 if TYPE_CHECKING:
     from jupyter_flows.core.graph import FlowGraph
-    from jupyter_flows.core.task import Task
+
+Parallel = Literal["off", "processes"]
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cells of a notebook are run.
+
+    Parameters
+    ----------
+    parallel : {"off", "processes"}
+        One after the other in one kernel, or independent ones at once in several.
+    jobs : int
+        Most kernels at once; 0: twice the number of cores.
+    checkpoint : Path, optional
+        Directory for what cells give, to go on from; None: a temporary one, removed at the end.
+    """
+
+    parallel: Parallel = "off"
+    jobs: int = 0
+    checkpoint: Path | None = None
+
+    @property
+    def most_kernels(self) -> int:
+        """Most kernels at once."""
+        return self.jobs or 2 * (os.cpu_count() or 1)
 
 
 class NotebookRun:
@@ -56,6 +77,7 @@ class NotebookRun:
         Keys of the run's context.
     all_cells, by_heading : bool
         Which cells are tasks, as when the notebook was registered.
+    options : RunOptions
 
     Attributes
     ----------
@@ -73,7 +95,9 @@ class NotebookRun:
         context: Mapping[str, Any] | None = None,
         all_cells: bool = False,
         by_heading: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
+        self._options = options or RunOptions()
         self._all_cells = all_cells
         self._by_heading = by_heading
         self._context = dict(context or {})
@@ -103,47 +127,65 @@ class NotebookRun:
         """
         nb = manager.nb
         unmark(nb)
-        with self._kernel(kernel_name, start_timeout_s) as kernel:
+        with self._places(kernel_name, start_timeout_s) as (another, first, checkpoint):
             # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
-            document = _Document(nb, self._flow_name)
+            document = Document(nb, self._flow_name)
             graph = self._graph(document)
-            kernel.start()
-            self._pipe.log("INFO", f"kernel {kernel_name} started")
-            runner = CellRunner(
-                nb,
-                kernel,
-                allow_errors=allow_errors,
-                on_output=on_output,
-                on_change=manager.changed_now,
-                on_silence=manager.save_if_due,
+
+            def runner(kernel: Kernel) -> CellRunner:
+                self._pipe.log("INFO", f"kernel {kernel.name} started")
+                return CellRunner(
+                    nb,
+                    kernel,
+                    allow_errors=allow_errors,
+                    on_output=on_output,
+                    on_change=manager.changed_now,
+                    on_silence=manager.save_if_due,
+                )
+
+            if graph is None:
+                first.start()
+                only = runner(first)
+                try:
+                    self._run_plain(manager, only, document, cell_timeout_s)
+                finally:
+                    _finish(nb, [only])
+                return
+            self._run_graph(
+                manager,
+                document,
+                graph,
+                another=another,
+                first=first,
+                runner=runner,
+                checkpoint=checkpoint,
+                cell_timeout_s=cell_timeout_s,
             )
-            try:
-                if graph is None:
-                    self._run_plain(manager, runner, document, cell_timeout_s)
-                else:
-                    self._run_graph(manager, runner, document, graph=graph, cell_timeout_s=cell_timeout_s)
-            finally:
-                if not runner.dead:
-                    with contextlib.suppress(Exception):
-                        nb.metadata["language_info"] = runner.language_info()
-                runner.outputs.set_widgets_metadata()
 
     @contextlib.contextmanager
-    def _kernel(self, name: str, start_timeout_s: float) -> Any:
+    def _places(
+        self, name: str, start_timeout_s: float
+    ) -> Iterator[tuple[Callable[[], Kernel], Kernel, Path]]:
+        """Yield what launches a kernel, the first kernel, launched, and the directory for values."""
         with tempfile.TemporaryDirectory(prefix="jupyter-flows-") as temporary:
-            kernel = self._launched or Kernel(
-                name,
-                directory=(self._directory or Path(temporary)) / "kernel",
-                start_timeout_s=start_timeout_s,
-            )
-            if self._launched is None:
-                kernel.launch()
-            try:
-                yield kernel
-            finally:
-                kernel.stop()
+            base = self._directory or Path(temporary)
+            made: list[Kernel] = []
 
-    def _graph(self, document: _Document) -> FlowGraph | None:
+            def another() -> Kernel:
+                number = f"-{len(made)}" if made or self._launched else ""
+                kernel = Kernel(name, directory=base / f"kernel{number}", start_timeout_s=start_timeout_s)
+                made.append(kernel)
+                kernel.launch()
+                return kernel
+
+            first = self._launched
+            try:
+                yield another, first or another(), self._options.checkpoint or Path(temporary) / "values"
+            finally:
+                for kernel in [*made, *([first] if first else [])]:
+                    kernel.stop()
+
+    def _graph(self, document: Document) -> FlowGraph | None:
         from jupyter_flows.notebook.build import build_flow
 
         if document.language != "python":
@@ -165,35 +207,72 @@ class NotebookRun:
     def _run_graph(
         self,
         manager: TimedManager,
-        runner: CellRunner,
-        document: _Document,
-        *,
+        document: Document,
         graph: FlowGraph,
+        *,
+        another: Callable[[], Kernel],
+        first: Kernel,
+        runner: Callable[[Kernel], CellRunner],
+        checkpoint: Path,
         cell_timeout_s: float | None,
     ) -> None:
-        """Run as the flow that the notebook is: in document order, but past what failed."""
+        """Run as the flow that the notebook is: past what failed, and what is independent at once."""
         from jupyter_flows.engine.flow_runner import FlowRunner
         from jupyter_flows.executors.local import LocalExecutor
 
-        positions = {
-            slug: tuple(document.positions[number - 1] for number in task.members)
-            for task, slug in graph.slugs.items()
-            if isinstance(task, CellTask)
-        }
-        states = NotebookStates(manager, self._pipe, positions)
-        final = FlowRunner(
-            graph,
-            executor=LocalExecutor(),
-            backend=KernelBackend(runner, document, cell_timeout_s=cell_timeout_s),
-            reporter=EngineReporter(self._pipe, tell=states.state, directory=self._directory),
-        ).run(context=self._context, reraise=True)
-        self.state, self.message = final_message(graph, final)
+        slugs = graph.slugs
+        own_places = document.own_places(slugs)
+        needs = needs_of(graph)
+        runners: list[CellRunner] = []
+
+        def noted(kernel: Kernel) -> CellRunner:
+            runners.append(runner(kernel))
+            return runners[-1]
+
+        is_alone = self._options.parallel == "off"
+        book = Book(checkpoint, keeps=self._options.checkpoint is not None)
+        codes = {slug: document.codes(places) for slug, places in own_places.items()}
+        seats = Seats(
+            needs=needs,
+            book=book,
+            first=first,
+            another=another,
+            runner=noted,
+            codes=codes,
+            digests={slug: code_digest(sources) for slug, sources in codes.items()},
+            at_start=document.codes(tuple(document.injected)),
+            limit=1 if is_alone else self._options.most_kernels,
+            is_alone=is_alone,
+        )
+        if not is_alone:
+            graph = apart(graph, needs)
+            seats.get_ready(min(self._options.most_kernels, _width(graph)))
+        states = NotebookStates(manager, self._pipe, own_places)
+        backend = SeatedCells(
+            seats, book, document, slugs=graph.slugs, cell_timeout_s=cell_timeout_s
+        )
+        executor = (
+            LocalExecutor()
+            if is_alone
+            else SeatedExecutor(seats, graph.slugs, limit=self._options.most_kernels + 1)
+        )
+        try:
+            final = FlowRunner(
+                graph,
+                executor=executor,
+                backend=backend,
+                reporter=EngineReporter(self._pipe, tell=states.state, directory=self._directory),
+            ).run(context=self._context, reraise=True)
+            self.state, self.message = final_message(graph, final)
+        finally:
+            _finish(manager.nb, runners)
+            seats.close()
 
     def _run_plain(
         self,
         manager: TimedManager,
         runner: CellRunner,
-        document: _Document,
+        document: Document,
         cell_timeout_s: float | None,
     ) -> None:
         """Run from top to bottom; stop at the first failure."""
@@ -228,84 +307,23 @@ class NotebookRun:
             self.state, self.message = "Success", f"all {len(cells)} cells ran"
 
 
-class _Document:
-    """The notebook as registered and as parameterised: papermill may have put a cell in between."""
-
-    def __init__(self, nb: Any, name: str) -> None:
-        code = [(place, cell) for place, cell in enumerate(nb.cells) if cell.cell_type == "code"]
-        self.positions = [place for place, cell in code if not _is_injected(cell)]
-        """Place in the notebook of each registered code cell."""
-        self.injected = [place for place, cell in code if _is_injected(cell)]
-        registered = [cell for cell in nb.cells if not _is_injected(cell)]
-        self.registered = notebook_cells({**nb, "cells": registered}, path=name)
-        self.language = self.registered.language
-        self._all = notebook_cells(nb, path=name)
-
-    def plain_cells(self) -> list[CodeCell]:
-        """Every cell that would run from top to bottom."""
-        return [cell for cell in self._all.cells if cell.source.strip() and not is_skipped(cell.source)]
+def _finish(nb: Any, runners: list[CellRunner]) -> None:
+    """Write what kernels say at the end: their language, and the state of widgets."""
+    alive = [runner for runner in runners if not runner.dead]
+    if alive:
+        with contextlib.suppress(Exception):
+            nb.metadata["language_info"] = alive[0].language_info()
+    for runner in runners:
+        runner.outputs.set_widgets_metadata()
 
 
-def _is_injected(cell: Any) -> bool:
-    return "injected-parameters" in cell.metadata.get("tags", [])
-
-
-class KernelBackend:
-    """Calls cell tasks in a kernel; values stay there, so a call returns none."""
-
-    def __init__(self, runner: CellRunner, document: _Document, *, cell_timeout_s: float | None) -> None:
-        self._runner = runner
-        self._document = document
-        self._cell_timeout_s = cell_timeout_s
-        self._to_inject = list(document.injected)
-
-    def call(
-        self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
-    ) -> None:
-        """Run a cell, and what papermill injected where it belongs: after the parameters, else first."""
-        del inputs, context
-        assert isinstance(task, CellTask)
-        limit_s = timeout_s if timeout_s is not None else self._cell_timeout_s
-        positions = [self._document.positions[number - 1] for number in task.members]
-        while self._to_inject and self._to_inject[0] < positions[0]:
-            self._run(self._to_inject.pop(0), "parameters", limit_s)
-        if task.when is not None:
-            holds, raised = self._runner.ask(task.when)
-            if raised:
-                raise EngineCellFailed(condition_failed(raised, task))
-            if not holds:
-                raise SKIP(skip_message(task))
-        if task.wrapping is not None:
-            self._wrap(task.wrapping)
-        for position in positions:
-            self._run(position, task.name, limit_s)
-        if task.wrapping is not None:
-            hit, _ = self._runner.ask(f"({_WRAPPER}.ended(), {_WRAPPER}.hit)[1]")
-            if hit:
-                raise CellKept(kept_message(task))
-
-    def _wrap(self, wrapping: dict[str, Any]) -> None:
-        """Give the kernel, which may have no such package, what does a cell's options."""
-        asked = in_directory(wrapping)
-        install = f"names['install'](get_ipython(), {asked!r})"
-        _, raised = self._runner.ask(f"(lambda names: (exec({_source()!r}, names), {install}))({{}})")
-        if raised:
-            msg = f"{raised} when the kernel was given the options of a cell; it is no kernel of IPython's"
-            raise EngineCellFailed(msg)
-
-    def _run(self, position: int, name: str, timeout_s: float | None) -> None:
-        try:
-            self._runner.call(position, name=name, timeout_s=timeout_s)
-        except CellTimedOut as error:
-            msg = f"took longer than {timeout_s or 0:g} s"
-            raise TaskTimedOut(msg) from error
-        except CellFailed as error:
-            raise EngineCellFailed(str(error), error) from error
-
-
-_WRAPPER = "get_ipython()._flows_wrapper"
-
-
-@functools.cache
-def _source() -> str:
-    return inspect.getsource(cell_options)
+def _width(graph: FlowGraph) -> int:
+    """Return how many cells can run at once, going by their levels in the graph."""
+    level: dict[Any, int] = {}
+    counts: dict[int, int] = {}
+    for task in graph.sorted_tasks():
+        above = [level[edge.upstream_task] for edge in graph.edges_to(task)]
+        level[task] = max(above, default=-1) + 1
+        if getattr(task, "role", "") not in {"setup", "parameters"}:
+            counts[level[task]] = counts.get(level[task], 0) + 1
+    return max(counts.values(), default=1)

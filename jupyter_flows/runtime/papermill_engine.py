@@ -12,7 +12,7 @@ from typing import Any
 
 from papermill.engines import Engine
 
-from jupyter_flows.runtime.notebook_run import NotebookRun
+from jupyter_flows.runtime.notebook_run import NotebookRun, RunOptions
 from jupyter_flows.runtime.notebook_states import TimedManager
 
 log = logging.getLogger("papermill")
@@ -70,11 +70,12 @@ class FlowsEngine(Engine):  # type: ignore[misc]
         start_timeout: float = 60,
         execution_timeout: float | None = None,
         run: NotebookRun | None = None,
+        options: RunOptions | None = None,
         **kwargs: Any,
     ) -> None:
         """Run the cells of an open notebook."""
         alone = run is None
-        run = run or NotebookRun()
+        run = run or NotebookRun(options=options)
         run.execute(
             nb_man,
             kernel_name,

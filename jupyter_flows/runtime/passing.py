@@ -1,0 +1,174 @@
+"""What each cell of a notebook needs of the others when it has a process to itself. Pure.
+
+A graph says which cell waits for which, and why. This reads from it what has to be carried: values by name,
+the state of the process by channel, and which cells cannot do without one another's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from jupyter_flows.core.edge import Edge
+from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.notebook.cell_task import CellTask
+
+_BY_VALUE = ("rng:random", "rng:numpy", "rng:torch", "cwd", "env:")
+_OF_THE_WORLD = ("file:", "pip", "store:")
+_KEPT = (*_BY_VALUE, "sys.path", "warnings", "mpl:style", "option:pandas")
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What one cell takes and gives.
+
+    Slugs of tasks stand in the order of the notebook.
+    """
+
+    slug: str
+    index: int
+    names: Mapping[str, tuple[str, ...]]
+    """The variables that it reads, and the tasks that may have given them; the last one that did counts."""
+    channels: Mapping[str, tuple[str, ...]]
+    """The same for the state of the process."""
+    gives: tuple[str, ...]
+    """The variables that others read."""
+    state: tuple[str, ...]
+    """The channels that others read."""
+    changes: frozenset[str]
+    """The channels that it changes, also where that is only known from who must not be overtaken."""
+    writes: frozenset[str]
+    defines: frozenset[str]
+    shared: frozenset[str]
+    """Names of objects that go under several names."""
+    is_pinned: bool
+    """It runs in the first kernel, in the order of the notebook: its objects cannot be passed as copies."""
+    is_replayed: bool
+    """A setup cell that needs none but others: every kernel runs it for itself."""
+
+
+def needs_of(graph: FlowGraph) -> dict[str, Needs]:
+    """Return what each cell of *graph* needs, by slug.
+
+    Examples
+    --------
+    >>> from jupyter_flows.notebook.build import build_flow
+    >>> from jupyter_flows.notebook.read import CodeCell, NotebookCells
+    >>> sources = ["import math", "r = 2.0", "area = math.pi * r"]
+    >>> cells = [CodeCell(id=str(i), index=i, position=i - 1, source=s) for i, s in enumerate(sources, 1)]
+    >>> needs = needs_of(build_flow(NotebookCells(path="n.ipynb", cells=tuple(cells)), all_cells=True))
+    >>> needs["area"].names
+    {'math': ('cell-1',), 'r': ('cell-2',)}
+    >>> needs["cell-1"].is_replayed
+    True
+    """
+    tasks = [task for task in graph.slugs if isinstance(task, CellTask)]
+    replayed = _replayed(graph, tasks)
+    pinned = {graph.slugs[task] for task in tasks if task.shared is not None}
+    for edge in graph.edges:
+        if edge.kind == "channel" and graph.slugs[edge.upstream_task] not in replayed:
+            for name in edge.names:
+                if not name.startswith((*_BY_VALUE, *_OF_THE_WORLD)) or name == "env:*":
+                    pinned |= {graph.slugs[edge.upstream_task], graph.slugs[edge.downstream_task]}
+    return {
+        graph.slugs[task]: Needs(
+            slug=graph.slugs[task],
+            index=task.index,
+            names=_providers(graph, task, "data"),
+            channels={
+                name: found
+                for name, found in _providers(graph, task, "channel").items()
+                if name.startswith(_KEPT)
+            },
+            gives=_names(edge for edge in graph.edges_from(task) if edge.kind == "data"),
+            state=_channels(edge for edge in graph.edges_from(task) if edge.kind == "channel"),
+            changes=frozenset(
+                _channels(
+                    [
+                        *(edge for edge in graph.edges_from(task) if edge.kind == "channel"),
+                        *(edge for edge in graph.edges_to(task) if edge.kind == "order"),
+                    ]
+                )
+            ),
+            writes=task.writes,
+            defines=task.defines,
+            shared=task.shared or frozenset(),
+            is_pinned=graph.slugs[task] in pinned,
+            is_replayed=graph.slugs[task] in replayed,
+        )
+        for task in tasks
+    }
+
+
+def apart(graph: FlowGraph, needs: Mapping[str, Needs]) -> FlowGraph:
+    """Return the graph of the same cells where each has memory of its own.
+
+    Whoever must not be overtaken in one memory may be here, but for what lies outside of all processes (a
+    file that one cell reads and a later one writes), and but for the cells of the first kernel.
+    """
+    edges = [edge for edge in graph.edges if edge.kind != "order" or _is_of_the_world(edge)]
+    before = None
+    for task, slug in graph.slugs.items():
+        if slug in needs and needs[slug].is_pinned:
+            if before is not None:
+                edges.append(Edge(before, task, kind="order", reason="both need the memory of one kernel"))
+            before = task
+    return _with_edges(graph, edges)
+
+
+def sharing(graph: FlowGraph) -> FlowGraph:
+    """Return the graph of the same cells where several run at once in one memory.
+
+    Two cells that bind one name, be it a scratch name, must not do so at the same time.
+    """
+    edges = graph.edges
+    writers: dict[str, CellTask] = {}
+    for task in graph.slugs:
+        if not isinstance(task, CellTask):
+            continue
+        for name in sorted(task.writes):
+            earlier = writers.get(name)
+            if earlier is not None:
+                edges.append(Edge(earlier, task, kind="order", names=(name,), reason=f"both bind `{name}`"))
+            writers[name] = task
+    return _with_edges(graph, edges)
+
+
+def _with_edges(graph: FlowGraph, edges: Iterable[Edge]) -> FlowGraph:
+    made = FlowGraph(graph.name, tasks=graph.tasks, edges=edges, on_lost=graph.on_lost)
+    made.parameter_specs = graph.parameter_specs
+    made.set_reference_tasks(graph.reference_tasks())
+    return made
+
+
+def _replayed(graph: FlowGraph, tasks: Iterable[CellTask]) -> set[str]:
+    found: set[str] = set()
+    for task in tasks:
+        above = {graph.slugs[edge.upstream_task] for edge in graph.edges_to(task) if edge.kind != "order"}
+        if task.role == "setup" and above <= found and task.when is None and task.wrapping is None:
+            found.add(graph.slugs[task])
+    return found
+
+
+def _providers(graph: FlowGraph, task: CellTask, kind: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[CellTask]] = {}
+    for edge in graph.edges_to(task):
+        if edge.kind == kind and isinstance(edge.upstream_task, CellTask):
+            for name in edge.names:
+                found.setdefault(name, []).append(edge.upstream_task)
+    return {
+        name: tuple(graph.slugs[one] for one in sorted(tasks, key=lambda each: each.index))
+        for name, tasks in sorted(found.items())
+    }
+
+
+def _names(edges: Iterable[Edge]) -> tuple[str, ...]:
+    return tuple(sorted({name for edge in edges for name in edge.names}))
+
+
+def _channels(edges: Iterable[Edge]) -> tuple[str, ...]:
+    return tuple(name for name in _names(edges) if name.startswith(_KEPT))
+
+
+def _is_of_the_world(edge: Edge) -> bool:
+    return any(name.startswith(_OF_THE_WORLD) for name in edge.names)

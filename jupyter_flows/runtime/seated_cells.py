@@ -1,0 +1,189 @@
+"""Cells as bodies of tasks: each runs in the seat that it was given, and what it gives goes into the book."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import itertools
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from jupyter_flows.core.signals import SKIP
+from jupyter_flows.core.task import Task
+from jupyter_flows.engine import cell_options
+from jupyter_flows.engine.backend import TaskTimedOut
+from jupyter_flows.engine.namespace import in_directory
+from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
+from jupyter_flows.engine.task_runner import CellKept, condition_failed, kept_message, skip_message
+from jupyter_flows.errors import KernelDied, ValueLost
+from jupyter_flows.executors.threads import ThreadCalls
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.runtime.book import Book
+from jupyter_flows.runtime.document import Document
+from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
+from jupyter_flows.runtime.seats import ReplayFailed, Seat, Seats
+
+_WRAPPER = "get_ipython()._flows_wrapper"
+
+
+class SeatedCells:
+    """The engine's backend for cells in kernels; values stay in kernels and book, so a call returns none.
+
+    Parameters
+    ----------
+    seats : Seats
+    book : Book
+    document : Document
+        The notebook; its cells get their outputs.
+    slugs : mapping
+        Slugs by task.
+    cell_timeout_s : float, optional
+        For cells without a timeout of their own.
+    """
+
+    def __init__(
+        self,
+        seats: Seats,
+        book: Book,
+        document: Document,
+        *,
+        slugs: Mapping[Task, str],
+        cell_timeout_s: float | None,
+    ) -> None:
+        self._seats = seats
+        self._book = book
+        self._document = document
+        self._slugs = slugs
+        self._cell_timeout_s = cell_timeout_s
+        self._counter = itertools.count(1)
+        self._places = document.places_by_task(slugs)
+
+    def call(
+        self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
+    ) -> None:
+        """Run the cells of a task in its seat."""
+        del inputs, context
+        assert isinstance(task, CellTask)
+        slug = self._slugs[task]
+        limit_s = timeout_s if timeout_s is not None else self._cell_timeout_s
+        try:
+            seat = self._seats.seat_of(slug)
+            try:
+                self._call(task, slug, seat, limit_s)
+            except (EngineCellFailed, TaskTimedOut, KernelDied):
+                self._seats.has_failed(seat, slug)
+                raise
+        except (ValueLost, ReplayFailed) as error:
+            raise EngineCellFailed(str(error), error) from error
+        finally:
+            self._seats.release(slug)
+
+    def _call(self, task: CellTask, slug: str, seat: Seat, limit_s: float | None) -> None:
+        runner = seat.runner
+        assert runner is not None
+        began = time.monotonic()
+        self._seats.fill(seat, slug)
+        if task.when is not None:
+            holds, raised = runner.ask(task.when)
+            if raised:
+                raise EngineCellFailed(condition_failed(raised, task))
+            if not holds:
+                raise SKIP(skip_message(task))
+        if task.wrapping is not None:
+            self._wrap(runner, task.wrapping)
+        file = str(self._book.new_file(slug))
+        texts: dict[str, str] = {}
+        places = self._places[slug]
+        expressions = self._seats.expressions(seat, slug, file)
+        for place in places:
+            texts = self._run(
+                runner, place, task.name, limit_s, expressions if place == places[-1] else None
+            )
+        if expressions and not texts:
+            # The last cell ended early, but well: sys.exit(), or an error that it announces.
+            texts = {name: seat.ask(expression) for name, expression in expressions.items()}
+        self._seats.took(seat, slug, texts, file=file, seconds=time.monotonic() - began)
+        if task.wrapping is not None:
+            hit, _ = runner.ask(f"({_WRAPPER}.ended(), {_WRAPPER}.hit)[1]")
+            if hit:
+                raise CellKept(kept_message(task))
+
+    def _wrap(self, runner: CellRunner, wrapping: dict[str, Any]) -> None:
+        """Give the kernel, which may have no such package, what does a cell's options."""
+        asked = in_directory(wrapping)
+        install = f"names['install'](get_ipython(), {asked!r})"
+        _, raised = runner.ask(f"(lambda names: (exec({_options_source()!r}, names), {install}))({{}})")
+        if raised:
+            msg = f"{raised} when the kernel was given the options of a cell; it is no kernel of IPython's"
+            raise EngineCellFailed(msg)
+
+    def _run(
+        self,
+        runner: CellRunner,
+        place: int,
+        name: str,
+        timeout_s: float | None,
+        expressions: Mapping[str, str] | None,
+    ) -> dict[str, str]:
+        count = next(self._counter)
+        try:
+            return runner.call(place, name=name, timeout_s=timeout_s, expressions=expressions)
+        except CellTimedOut as error:
+            msg = f"took longer than {timeout_s or 0:g} s"
+            raise TaskTimedOut(msg) from error
+        except CellFailed as error:
+            raise EngineCellFailed(str(error), error) from error
+        finally:
+            self._document.number(place, count)
+
+
+class SeatedExecutor:
+    """Calls a task as soon as there is a seat for it.
+
+    Parameters
+    ----------
+    seats : Seats
+    slugs : mapping
+        Slugs by task.
+    limit : int
+        Most tasks at once.
+    """
+
+    kind: ClassVar[str] = "seats"
+    runs_cells: ClassVar[bool] = True
+
+    def __init__(self, seats: Seats, slugs: Mapping[Task, str], *, limit: int) -> None:
+        self._seats = seats
+        self._slugs = slugs
+        self._limit = limit
+
+    def open(self) -> SeatedCalls:
+        """Get ready for one run."""
+        return SeatedCalls(self._seats, self._slugs, self._limit)
+
+
+class SeatedCalls(ThreadCalls):
+    """Threads of this process, each of which waits for a kernel."""
+
+    def __init__(self, seats: Seats, slugs: Mapping[Task, str], limit: int) -> None:
+        super().__init__(limit)
+        self._seats = seats
+        self._slugs = slugs
+
+    def takes(self, task: Task) -> bool:
+        """Whether a seat for *task* is free; it is kept for it."""
+        return self._seats.reserve(self._slugs[task])
+
+    def interrupt(self) -> None:
+        """Interrupt the kernels that are at work, and then whoever waits for them."""
+        for seat in self._seats.busy():
+            with contextlib.suppress(Exception):
+                seat.kernel.interrupt()
+        super().interrupt()
+
+
+@functools.cache
+def _options_source() -> str:
+    return inspect.getsource(cell_options)

@@ -1,0 +1,491 @@
+"""The kernels of one run: which cell runs in which, and what it must find there.
+
+A seat is a kernel and what is known of its namespace. Before a cell runs, its seat is filled: setup cells
+are run again in it, values are loaded, the state of the process is set. After it, what others read is
+written to the book. Cells that cannot do without one another's memory have the first seat.
+
+Knows nothing of states and of the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from jupyter_flows.errors import KernelDied, ValueLost
+from jupyter_flows.runtime import kernel_values
+from jupyter_flows.runtime.book import Book, Gift, Place, dumps, gift_from, place_for_kernel
+from jupyter_flows.runtime.kernel_backend import CellRunner, texts_of
+from jupyter_flows.runtime.kernels import Kernel
+from jupyter_flows.runtime.passing import Needs
+
+VALUES = '__import__("_jupyter_flows_values")'
+AT_THE_START = ""
+"""The version of what is as it was when the kernel started."""
+SHARE_OF_TIME = 0.05
+"""Of a run's time, what writing values may take that nobody waits for..."""
+LEAST_TIME_S = 0.5
+"""...and what it may take in any case."""
+LARGEST_KEPT = 2 << 30
+"""Bytes of one variable that is only kept to resume from."""
+_ASK_POLL_S = 0.2
+
+
+class ReplayFailed(Exception):
+    """A setup cell that ran well once failed in another kernel; ``str`` has no text of the exception."""
+
+
+class Seat:
+    """A kernel and what its namespace holds."""
+
+    def __init__(self, number: int, kernel: Kernel) -> None:
+        self.number = number
+        self.kernel = kernel
+        self.runner: CellRunner | None = None
+        self.versions: dict[str, str] = {}
+        """Variable -> the task whose value it has."""
+        self.channels: dict[str, str] = {}
+        self.replayed: list[str] = []
+        self.is_free = True
+
+    def ask(self, expression: str) -> str:
+        """Evaluate an expression in the kernel, between cells; return its text.
+
+        Raises
+        ------
+        KernelDied
+        """
+        content = self.execute("", expression)
+        return texts_of(content).get("it", "{}")
+
+    def execute(self, code: str, expression: str | None = None) -> dict[str, Any]:
+        """Run code silently; return the kernel's reply.
+
+        Raises
+        ------
+        KernelDied
+        """
+        client = self.kernel.client
+        asked = {} if expression is None else {"it": expression}
+        message_id = client.execute(
+            code, silent=True, store_history=False, allow_stdin=False, user_expressions=asked
+        )
+        while True:
+            if client.shell_channel.socket.poll(_ASK_POLL_S * 1000):
+                reply = client.shell_channel.get_msg(timeout=_ASK_POLL_S)
+                if reply["parent_header"].get("msg_id") == message_id:
+                    content: dict[str, Any] = reply["content"]
+                    return content
+            elif not self.kernel.is_alive():
+                msg = f"the kernel died: {self.kernel.ending()}"
+                raise KernelDied(msg)
+
+
+class Seats:
+    """All kernels of a run.
+
+    Parameters
+    ----------
+    needs : mapping
+        By slug, from :func:`~jupyter_flows.runtime.passing.needs_of`.
+    book : Book
+    first : Kernel
+        The first seat's, launched.
+    another : callable
+        Launches one more kernel.
+    runner : callable
+        Makes the runner of a started kernel.
+    codes : mapping
+        By slug, the code of a task's cells, for setup cells that are run again.
+    at_start : iterable of str
+        Code that every kernel runs first (what papermill injected).
+    limit : int
+        Most kernels at once.
+    is_alone : bool
+        All cells run in the first kernel, in the order of the notebook.
+    """
+
+    def __init__(
+        self,
+        *,
+        needs: Mapping[str, Needs],
+        book: Book,
+        first: Kernel,
+        another: Callable[[], Kernel],
+        runner: Callable[[Kernel], CellRunner],
+        codes: Mapping[str, tuple[str, ...]],
+        digests: Mapping[str, str],
+        at_start: Iterable[str] = (),
+        limit: int = 1,
+        is_alone: bool = True,
+    ) -> None:
+        self._needs = needs
+        self._book = book
+        self._another = another
+        self._runner = runner
+        self._codes = codes
+        self._digests = digests
+        self._at_start = tuple(at_start)
+        self._limit = limit
+        self._is_alone = is_alone
+        self._has_main = is_alone or any(need.is_pinned for need in needs.values())
+        self._lock = threading.Lock()
+        self._first = first
+        self._seats = [Seat(0, first)]
+        self._count = 1
+        self._reserved: dict[str, Seat] = {}
+        self._live: dict[tuple[str, str], Seat] = {}
+        self._began = time.monotonic()
+        self._spent_s = 0.0
+        self._setup = sorted((need for need in needs.values() if need.is_replayed), key=lambda need: need.index)
+
+    # -- who sits where ------------------------------------------------------------------------------------
+
+    def reserve(self, slug: str) -> bool:
+        """Whether the task can begin at once; then its seat is kept for it."""
+        with self._lock:
+            if slug in self._reserved:
+                return True
+            seat = self._fitting(slug)
+            if seat is None:
+                return False
+            seat.is_free = False
+            self._reserved[slug] = seat
+            return True
+
+    def _fitting(self, slug: str) -> Seat | None:
+        need = self._needs[slug]
+        if self._is_alone or need.is_pinned or need.is_replayed:
+            # Every kernel runs the setup cells itself, when it needs them: no reason to open one for them.
+            seat = self._seats[0]
+            return seat if seat.is_free else None
+        bound = self._live_seats(need)
+        if bound:
+            # Two are an error, which is told when the task runs.
+            return bound[0] if bound[0].is_free else None
+        workers = self._seats[1:] if self._has_main else self._seats
+        free = [seat for seat in workers if seat.is_free]
+        if free:
+            return max(free, key=lambda seat: self._fit(seat, need))
+        if len(self._seats) < self._limit + self._has_main:
+            return self._one_more()
+        return None
+
+    def _fit(self, seat: Seat, need: Needs) -> tuple[int, int]:
+        here = sum(
+            1 for name, providers in need.names.items() if seat.versions.get(name) in providers
+        )
+        return here, -seat.number
+
+    def _live_seats(self, need: Needs) -> list[Seat]:
+        found = []
+        for name, providers in need.names.items():
+            giver = self._book.giver(name, providers)
+            seat = self._live.get((name, giver)) if giver is not None else None
+            if seat is not None and seat not in found:
+                found.append(seat)
+        return found
+
+    def _one_more(self) -> Seat:
+        seat = Seat(self._count, self._another())
+        self._count += 1
+        self._seats.append(seat)
+        return seat
+
+    def get_ready(self, count: int) -> None:
+        """Launch kernels ahead, so many in all; they come up while the first cells run."""
+        with self._lock:
+            while len(self._seats) < min(count, self._limit + self._has_main):
+                self._one_more()
+
+    def seat_of(self, slug: str) -> Seat:
+        """Return the seat that was kept for a task, with a kernel that answers.
+
+        Raises
+        ------
+        KernelDied, KernelDidNotStart
+        """
+        with self._lock:
+            if slug not in self._reserved:
+                seat = self._seats[0]
+                seat.is_free = False
+                self._reserved[slug] = seat
+            seat = self._reserved[slug]
+        if seat.runner is not None and (seat.runner.dead or not seat.kernel.is_alive()):
+            self._replace(seat)
+        if seat.runner is None:
+            self._open(seat)
+        return seat
+
+    def release(self, slug: str) -> None:
+        """The task has ended, however: its seat is free."""
+        with self._lock:
+            seat = self._reserved.pop(slug, None)
+            if seat is not None:
+                seat.is_free = True
+
+    def busy(self) -> list[Seat]:
+        """Return the seats whose kernels are at work."""
+        with self._lock:
+            return [seat for seat in self._seats if not seat.is_free and seat.runner is not None]
+
+    def close(self) -> None:
+        """End all kernels."""
+        with self._lock:
+            seats = list(self._seats)
+        for seat in seats:
+            with contextlib.suppress(Exception):
+                seat.kernel.stop(now=seat.number > 0)
+
+    # -- a kernel comes and goes -------------------------------------------------------------------------
+
+    def _open(self, seat: Seat) -> None:
+        """Wait for a launched kernel, and give it what passes values."""
+        seat.kernel.start()
+        seat.runner = self._runner(seat.kernel)
+        for code in self._at_start:
+            # Below its parameters cell it runs once more; what it binds is part of what every cell finds.
+            seat.execute(code)
+        install = f"names['install']({_values_source()!r}).begin()"
+        content = seat.execute("", f"(lambda names: (exec({_values_source()!r}, names), {install})[1])({{}})")
+        if texts_of(content).get("it") is None:
+            found = content.get("user_expressions", {}).get("it", {})
+            msg = (
+                f"kernel {seat.kernel.name!r} cannot pass values ({found.get('ename') or 'no answer'}); "
+                "it is no kernel of IPython's: run with --parallel off and --no-checkpoint"
+            )
+            raise ValueLost(msg)
+
+    def _replace(self, seat: Seat) -> None:
+        """Give a seat whose kernel is gone a fresh one; what only the old one had is lost."""
+        with contextlib.suppress(Exception):
+            seat.kernel.stop(now=True)
+        with self._lock:
+            for key in [key for key, there in self._live.items() if there is seat]:
+                del self._live[key]
+        seat.versions.clear()
+        seat.channels.clear()
+        seat.replayed.clear()
+        seat.runner = None
+        seat.kernel = self._another()
+
+    # -- filling -------------------------------------------------------------------------------------------
+
+    def fill(self, seat: Seat, slug: str) -> None:
+        """Make the seat's namespace what the task needs.
+
+        Raises
+        ------
+        ValueLost : something cannot be had there.
+        ReplayFailed, KernelDied
+        """
+        need = self._needs[slug]
+        self._replay(seat, need)
+        request: dict[str, Any] = {}
+        loads = self._loads(seat, need)
+        if loads:
+            request["load"] = loads
+        state = self._state(seat, need)
+        if state:
+            request["state"] = state
+        if not self._is_alone:
+            if need.is_pinned:
+                request["aside"] = sorted(
+                    name for name in need.writes - set(need.names) if name in seat.versions
+                )
+            else:
+                stay = {name for name, there in seat.versions.items() if self._stays(seat, name, there, need)}
+                request["keep"] = sorted(stay | set(need.names))
+                for name in set(seat.versions) - stay - set(need.names):
+                    del seat.versions[name]
+        if not any(request.values()) and "keep" not in request:
+            return
+        failed = json.loads(seat.ask(f"{VALUES}.take({dumps(request)})")).get("failed", {})
+        for name, why in failed.items():
+            seat.versions.pop(name, None)
+            msg = f"`{name}` could not be restored: {why}; run the notebook from the start"
+            raise ValueLost(msg)
+
+    def _stays(self, seat: Seat, name: str, version: str, need: Needs) -> bool:
+        """Whether a variable that the task does not need stays in the namespace of a worker."""
+        if (name, version) in self._live:
+            return True
+        return version in seat.replayed and self._needs[version].index < need.index
+
+    def _replay(self, seat: Seat, need: Needs) -> None:
+        """Run the setup cells again that stand above the task and have not run in this kernel."""
+        wanted = [
+            setup
+            for setup in self._setup
+            if setup.index < need.index
+            and setup.slug not in seat.replayed
+            and self._book.gift(setup.slug) is not None
+        ]
+        for name, providers in need.names.items():
+            giver = self._book.giver(name, providers)
+            setup = self._needs.get(giver or "")
+            if (
+                setup is not None
+                and setup.is_replayed
+                and setup not in wanted
+                and name in setup.defines
+                and seat.versions.get(name) != giver
+            ):
+                wanted.append(setup)
+        for setup in sorted(wanted, key=lambda one: one.index):
+            for code in self._codes[setup.slug]:
+                content = seat.execute(code)
+                if content["status"] != "ok":
+                    msg = f"setup cell {setup.slug} failed when another kernel ran it again"
+                    raise ReplayFailed(f"{msg}: {content.get('ename') or content['status']}")
+            self.has_run(seat, setup.slug)
+            seat.ask(f"{VALUES}.know({dumps(sorted(setup.defines))})")
+
+    def _loads(self, seat: Seat, need: Needs) -> list[dict[str, Any]]:
+        missing: dict[str, str] = {}
+        for name, providers in need.names.items():
+            giver = self._book.giver(name, providers)
+            if giver is not None and seat.versions.get(name) != giver:
+                missing[name] = giver
+        if not missing:
+            return []
+        loads = []
+        if need.is_pinned and set(missing) & need.shared:
+            joint = self._joint_above(need)
+            if joint is not None:
+                gift, place = joint
+                loads.append(place_for_kernel(self._book.path(gift), place))
+                seat.versions.update(place.versions)
+                missing = {name: giver for name, giver in missing.items() if seat.versions.get(name) != giver}
+        for name, giver in missing.items():
+            given = self._book.gift(giver)
+            assert given is not None
+            place = given.names[name]
+            if place.kind != "stored":
+                raise ValueLost(self._why_lost(need, name, giver, place))
+            loads.append(place_for_kernel(self._book.path(given), place, name=name))
+            seat.versions[name] = giver
+        return loads
+
+    def _joint_above(self, need: Needs) -> tuple[Gift, Place] | None:
+        """Return the newest picture of the objects that share memory, as it was above the task."""
+        above = sorted(
+            (other for other in self._needs.values() if other.index < need.index), key=lambda one: -one.index
+        )
+        for other in above:
+            gift = self._book.gift(other.slug)
+            if gift is not None and gift.joint is not None:
+                return (gift, gift.joint) if gift.joint.kind == "stored" else None
+        return None
+
+    def _why_lost(self, need: Needs, name: str, giver: str, place: Place) -> str:
+        where = self._live.get((name, giver))
+        what = f"{need.slug} needs `{name}` of {giver}, a {place.type or 'value'}"
+        if where is not None and place.kind == "lost":
+            return (
+                f"{what}, and something of another kernel; {place.why}, so that it stays where it was made: "
+                "run with --parallel off"
+            )
+        if place.kind == "lost":
+            return f"{what}, which went with its kernel: {place.why}; {giver} must run again"
+        return f"{what}, which was not kept: {place.why}; {giver} must run again"
+
+    def _state(self, seat: Seat, need: Needs) -> dict[str, Any]:
+        """Return the channels to be set."""
+        found: dict[str, Any] = {}
+        for channel, providers in need.channels.items():
+            giver = self._book.keeper_of(channel, providers)
+            if giver is None or seat.channels.get(channel) == giver or giver in seat.replayed:
+                continue
+            gift = self._book.gift(giver)
+            assert gift is not None
+            found[channel] = place_for_kernel(self._book.path(gift), gift.channels[channel], name=channel)
+            seat.channels[channel] = giver
+        if not need.is_pinned and not self._is_alone:
+            for channel, giver in list(seat.channels.items()):
+                # A cell further down in the notebook has run here first.
+                changer = self._needs.get(giver)
+                if channel not in need.channels and changer is not None and changer.index > need.index:
+                    found[channel] = None
+                    del seat.channels[channel]
+        return found
+
+    # -- what a task gives ---------------------------------------------------------------------------------
+
+    def expressions(self, seat: Seat, slug: str, file: str) -> dict[str, str]:
+        """Return what is to be evaluated in the kernel when the task's last cell has run."""
+        need = self._needs[slug]
+        asked: dict[str, str] = {}
+        if need.defines and need.is_replayed:
+            asked["know"] = f"{VALUES}.know({dumps(sorted(need.defines))})"
+        names = [name for name in need.gives if not (need.is_replayed and name in need.defines)]
+        joint = sorted(need.shared) if need.is_pinned and need.writes & need.shared else []
+        if names or joint or need.state or not self._is_alone:
+            request: dict[str, Any] = {"file": file, "names": names, "joint": joint, "state": list(need.state)}
+            if self._is_alone:
+                # Nobody waits for these values: they are kept for a retry and for going on later.
+                spent_s, run_s = self._spent_s, time.monotonic() - self._began
+                request["seconds"] = max(LEAST_TIME_S, SHARE_OF_TIME * run_s) - spent_s
+                request["limit"] = LARGEST_KEPT
+            asked["give"] = f"{VALUES}.give({dumps(request)})"
+        return asked
+
+    def took(self, seat: Seat, slug: str, texts: Mapping[str, str], *, file: str, seconds: float) -> Gift:
+        """Note in the book what the kernel says that it wrote."""
+        need = self._needs[slug]
+        told = json.loads(texts["give"]) if "give" in texts else {"names": {}, "joint": None, "state": {}}
+        self._spent_s += float(told.get("seconds", 0.0))
+        for name in need.gives:
+            if need.is_replayed and name in need.defines:
+                told["names"][name] = {"kind": "stored", "why": "run again where it is needed"}
+        if told["joint"] is not None:
+            versions = {**seat.versions, **dict.fromkeys(need.writes, slug)}
+            told["joint"]["versions"] = {
+                name: versions[name] for name in told["joint"]["names"] if name in versions
+            }
+        gift = gift_from(
+            slug, told, file=file.rpartition("/")[2], code=self._digests.get(slug, ""), seconds=seconds
+        )
+        self.has_run(seat, slug, gift)
+        self._book.add(gift)
+        return gift
+
+    def has_run(self, seat: Seat, slug: str, gift: Gift | None = None) -> None:
+        """Note what the namespace holds now that a task's cells have run in it."""
+        need = self._needs[slug]
+        absent = {name for name, place in gift.names.items() if place.kind == "absent"} if gift else set()
+        for name in need.writes | set(need.gives):
+            if name not in absent:
+                seat.versions[name] = slug
+        for channel in need.changes:
+            seat.channels[channel] = slug
+        if need.is_replayed:
+            if slug in seat.replayed:
+                seat.replayed.remove(slug)
+            seat.replayed.append(slug)
+        for name, place in gift.names.items() if gift else ():
+            if place.kind == "lost":
+                with self._lock:
+                    self._live[name, slug] = seat
+
+    def has_failed(self, seat: Seat, slug: str) -> None:
+        """A task broke off: what it changes may be half changed, and is loaded again before the next attempt."""
+        need = self._needs[slug]
+        for name in need.writes & set(need.names):
+            giver = self._book.giver(name, need.names[name])
+            gift = self._book.gift(giver) if giver is not None else None
+            if gift is not None and gift.names[name].kind == "stored" and name not in need.shared:
+                seat.versions.pop(name, None)
+        for channel in need.changes & set(need.channels):
+            seat.channels.pop(channel, None)
+
+
+@functools.cache
+def _values_source() -> str:
+    return inspect.getsource(kernel_values)
