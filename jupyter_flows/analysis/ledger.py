@@ -41,7 +41,7 @@ class Ledger:
         self.name_readers: dict[str, int] = {}
         """Name -> bit mask of the cells that read it from above."""
         self.together = 0
-        """Bit mask of the cells that handle an object which is changed under one name and seen under another."""
+        """Bit mask of the cells that handle an object changed under one name and seen under another."""
         self.shared: set[str] = set()
         """The names of such objects."""
         self._published: dict[int, set[str]] = {}

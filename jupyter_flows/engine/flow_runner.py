@@ -317,7 +317,7 @@ class _Run:
                 self._obey(self.plan.time_reached(place, now=self._clock.now()))
 
     def _next_ready(self) -> tuple[tuple[int, int, int], int, bool] | None:
-        """Return the first of the ready tasks that has a place where it can run; None if it must wait for one."""
+        """Return the first of the ready tasks that has a place to run in; None if it must wait for one."""
         takes: Callable[[Task], bool] | None = getattr(self._calls, "takes", None)
         if takes is None:
             return heapq.heappop(self._ready)

@@ -1,16 +1,18 @@
 """What the cells of a run gave, and where it lies: the book that kernels are filled from, and resumed from.
 
-Each task's values are one file; the book has a line of JSON for each task, written when the task has ended, so
-that a run whose process is killed leaves behind all that was done. Knows nothing of kernels.
+Each task's values are one file; the book has a line of JSON for each task, written when the task has ended,
+so that a run whose process is killed leaves behind all that was done. Knows nothing of kernels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from jupyter_flows.errors import CheckpointUnreadable
 
 BOOK = "book.jsonl"
 Kind = str
-"""``stored``, ``absent`` (the cell did not bind it), ``lost`` (cannot be pickled), ``skipped`` (too large)."""
+"""``stored``, ``absent`` (the cell did not bind it), ``lost`` (no pickle), ``skipped`` (too large)."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class Gift(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     """Digest of what ran."""
     state: str = "Success"
+    """``Void``: it runs again, and what it gave before is nobody's any more."""
     names: Mapping[str, Place] = {}
     joint: Place | None = None
     channels: Mapping[str, Place] = {}
@@ -85,6 +88,8 @@ class Book:
         self._gifts: dict[str, Gift] = {}
         self._lock = threading.Lock()
         self._count = 0
+        self._hashing: queue.SimpleQueue[Gift | None] = queue.SimpleQueue()
+        self._hasher: threading.Thread | None = None
 
     def new_file(self, slug: str) -> Path:
         """Return a path for the values of one more attempt of a task."""
@@ -100,14 +105,47 @@ class Book:
         """Note what a task gave."""
         with self._lock:
             self._gifts[gift.slug] = gift
-            if self._keeps:
-                with open(self.directory / BOOK, "ab", opener=_private) as stream:  # noqa: PTH123
-                    stream.write(msgspec.json.encode(gift) + b"\n")
+        if not self._keeps:
+            return
+        if gift.file and self._hasher is None:
+            self._hasher = threading.Thread(target=self._hash, name="digests of values", daemon=True)
+            self._hasher.start()
+        if gift.file:
+            # Not in the way of the next task: a value that nobody can vouch for is not gone on from.
+            self._hashing.put(gift)
+        else:
+            self._write(gift)
+
+    def close(self) -> None:
+        """Wait until everything is in the book."""
+        if self._hasher is not None:
+            self._hashing.put(None)
+            self._hasher.join()
+            self._hasher = None
+
+    def _hash(self) -> None:
+        while (gift := self._hashing.get()) is not None:
+            with contextlib.suppress(OSError):
+                self._write(msgspec.structs.replace(gift, sha256=digest_of(self.path(gift))))
+
+    def _write(self, gift: Gift) -> None:
+        # A disk that is full is no reason to end the run: it cannot be gone on from, that is all.
+        with (
+            self._lock,
+            contextlib.suppress(OSError),
+            open(self.directory / BOOK, "ab", opener=_private) as stream,
+        ):
+            stream.write(msgspec.json.encode(gift) + b"\n")
 
     def restore(self, gift: Gift) -> None:
         """Take over what an earlier run left."""
         with self._lock:
             self._gifts[gift.slug] = gift
+
+    def void(self, slug: str) -> None:
+        """Note that a task runs again: what an earlier run has of it is not to be gone on from."""
+        if self._keeps:
+            self._write(Gift(slug=slug, state="Void"))
 
     def gift(self, slug: str) -> Gift | None:
         """Return what a task gave, if it has ended well."""
@@ -159,26 +197,41 @@ def read_book(directory: Path) -> dict[str, Gift]:
             continue  # the last line of a process that was killed
         if gift is not None:
             gifts.pop(gift.slug, None)
-            gifts[gift.slug] = gift
+            if gift.state == "Success":
+                gifts[gift.slug] = gift
     return gifts
+
+
+def whole(directory: Path, gifts: Mapping[str, Gift]) -> dict[str, Gift]:
+    """Return the gifts whose files are there and are what was written; of the others, none of the values."""
+    found = {}
+    for slug, gift in gifts.items():
+        found[slug] = gift
+        if gift.file:
+            path = directory / gift.file
+            try:
+                same = digest_of(path) == gift.sha256
+                why = "its file is not what was written"
+            except OSError as error:
+                same, why = False, f"its file cannot be read ({error.strerror})"
+            if not same:
+                found[slug] = msgspec.structs.replace(
+                    gift,
+                    names={name: _spoilt(place, why) for name, place in gift.names.items()},
+                    joint=_spoilt(gift.joint, why) if gift.joint is not None else None,
+                    channels={},
+                )
+    return found
+
+
+def _spoilt(place: Place, why: str) -> Place:
+    return place if place.kind == "absent" else msgspec.structs.replace(place, kind="lost", why=why)
 
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def code_digest(sources: Iterable[str]) -> str:
-    r"""Return a digest of what cells are made of, white space at line ends left aside.
-
-    Examples
-    --------
-    >>> code_digest(["x = 1\n"]) == code_digest(["x = 1  "])
-    True
-    """
-    text = "\n\0".join("\n".join(line.rstrip() for line in source.strip().splitlines()) for source in sources)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def gift_from(slug: str, told: Mapping[str, Any], *, file: str, code: str, seconds: float) -> Gift:
@@ -208,6 +261,6 @@ def place_for_kernel(path: Path, place: Place, *, name: str = "") -> dict[str, A
     }
 
 
-def dumps(request: Mapping[str, Any]) -> str:
+def dumps(request: Mapping[str, Any] | Sequence[str]) -> str:
     """Return a request as the text of a Python string."""
     return repr(json.dumps(request))

@@ -19,13 +19,14 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 try:
-    from cloudpickle import Pickler as _Pickler
+    from cloudpickle import Pickler as _Base
 except ImportError:  # values of the notebook's own classes cannot be passed then, all others can
-    _Pickler = pickle.Pickler  # type: ignore[assignment, misc]
+    _Base = pickle.Pickler
 
 ALIGNED = 64
 """Buffers begin at multiples of this, as arrays like it."""
@@ -40,7 +41,7 @@ class TooLong(Exception):
     """Writing would take longer, or more room, than it may."""
 
 
-# -- what is asked from outside: JSON in, JSON out -------------------------------------------------------------
+# -- what is asked from outside: JSON in, JSON out ----------------------------------------------------
 
 
 def begin() -> str:
@@ -120,7 +121,7 @@ def give(asked: str) -> str:
     until = None if request.get("seconds") is None else time.monotonic() + request["seconds"]
     limit = request.get("limit")
     began = time.monotonic()
-    with open(request["file"], "wb", buffering=0, opener=_private) as stream:  # noqa: PTH123
+    with open(request["file"], "wb", buffering=0, opener=_private) as stream:
         for name in request.get("names", ()):
             if name not in told:
                 told[name] = _given(name, stream, until, limit)
@@ -243,7 +244,7 @@ class _Bounded(io.RawIOBase):
             raise TooLong(msg)
 
 
-class _ValuePickler(_Pickler):
+class _ValuePickler(_Base):  # type: ignore[misc]
     """Cloudpickle, but functions find their globals where they are read, and setup cells' are named."""
 
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer], *, shares_memory: bool) -> None:
@@ -264,7 +265,7 @@ class _ValuePickler(_Pickler):
             parts = _view_parts(obj)
             if parts is not None:
                 return _view, parts
-        if _Pickler is pickle.Pickler:
+        if _Base is pickle.Pickler:
             return NotImplemented
         return super().reducer_override(obj)
 
@@ -334,7 +335,7 @@ def _view(root: Any, dtype: Any, shape: Any, strides: Any, offset: int) -> Any:
     return make(shape, dtype, buffer=root, offset=offset, strides=strides)
 
 
-# -- the state of the process ----------------------------------------------------------------------------------
+# -- the state of the process ---------------------------------------------------------------------------
 
 
 def _captured(channel: str) -> Any:
@@ -348,12 +349,14 @@ def _captured(channel: str) -> Any:
     if channel == "rng:numpy" and numpy is not None:
         return numpy.random.get_state()
     if channel == "rng:torch" and torch is not None:
-        return torch.get_rng_state().numpy().tobytes()
+        return bytes(torch.get_rng_state().tolist())
     if channel == "cwd":
         with contextlib.suppress(OSError):
             return os.getcwd()  # noqa: PTH109
-    if channel.startswith("env:"):
+    if channel == "env:*":
         return dict(os.environ)
+    if channel.startswith("env:"):
+        return {channel[4:]: os.environ.get(channel[4:])}
     if channel == "sys.path":
         return list(sys.path)
     if channel == "warnings":
@@ -363,7 +366,7 @@ def _captured(channel: str) -> Any:
     if channel == "mpl:style" and matplotlib is not None:
         return {name: dict.__getitem__(matplotlib.rcParams, name) for name in matplotlib.rcParams}
     if channel == "option:pandas" and pandas is not None:
-        return {name: pandas.get_option(name) for name in _pandas_options(pandas)}
+        return {name: pandas.get_option(name) for name in _pandas_options()}
     return None
 
 
@@ -371,50 +374,43 @@ def _restored(channel: str, state: Any) -> None:
     """Bring a channel into a state."""
     if state is None:
         return
+    module: Any
     if channel == "rng:random":
-        import random
-
-        random.setstate(state)
+        import_module("random").setstate(state)
     elif channel == "rng:numpy":
-        import numpy
-
-        numpy.random.set_state(state)
+        import_module("numpy").random.set_state(state)
     elif channel == "rng:torch":
-        import numpy
-        import torch
-
-        torch.set_rng_state(torch.from_numpy(numpy.frombuffer(bytearray(state), dtype=numpy.uint8)))
+        module = import_module("torch")
+        module.set_rng_state(module.tensor(list(state), dtype=module.uint8))
     elif channel == "cwd":
         os.chdir(state)
-    elif channel.startswith("env:"):
+    elif channel == "env:*":
         for name in set(os.environ).difference(state):
             del os.environ[name]
         os.environ.update(state)
+    elif channel.startswith("env:"):
+        os.environ.pop(channel[4:], None)
+        os.environ.update({name: value for name, value in state.items() if value is not None})
     elif channel == "sys.path":
         sys.path[:] = state
     elif channel == "warnings":
-        import warnings
-
-        warnings.filters[:] = state  # type: ignore[index]
-        with contextlib.suppress(AttributeError):
-            warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001
+        module = import_module("warnings")
+        module.filters[:] = state
+        if hasattr(module, "_filters_mutated"):
+            module._filters_mutated()  # noqa: SLF001 - else what was once ignored stays so
     elif channel == "mpl:style":
-        import matplotlib
-
+        module = import_module("matplotlib")
         for name, value in state.items():
-            dict.__setitem__(matplotlib.rcParams, name, value)
+            dict.__setitem__(module.rcParams, name, value)
     elif channel == "option:pandas":
-        import pandas
+        module = import_module("pandas")
+        for name in set(_pandas_options()).intersection(state):
+            if module.get_option(name) != state[name]:
+                module.set_option(name, state[name])
 
-        for name in set(_pandas_options(pandas)).intersection(state):
-            if pandas.get_option(name) != state[name]:
-                pandas.set_option(name, state[name])
 
-
-def _pandas_options(pandas: Any) -> Iterable[str]:
-    del pandas
-    from pandas._config import config  # there is no public list of them
-
+def _pandas_options() -> Iterable[str]:
+    config = import_module("pandas._config.config")  # there is no public list of them
     deprecated = set(getattr(config, "_deprecated_options", ()))
     return [name for name in getattr(config, "_registered_options", ()) if name not in deprecated]
 
@@ -422,7 +418,7 @@ def _pandas_options(pandas: Any) -> Iterable[str]:
 def _namespace() -> dict[str, Any]:
     from IPython import get_ipython
 
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()
     found: dict[str, Any] = shell.user_ns
     return found
 

@@ -15,17 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from nbformat import from_dict
 
+from jupyter_flows.core.state import Success
 from jupyter_flows.errors import FlowsError, KernelDied
-from jupyter_flows.notebook.write import unmark
-from jupyter_flows.runtime.book import Book, code_digest
+from jupyter_flows.notebook.write import KEY, unmark
+from jupyter_flows.runtime.book import Book
+from jupyter_flows.runtime.code_digests import code_digests
 from jupyter_flows.runtime.document import Document
+from jupyter_flows.runtime.earlier import Earlier
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
-from jupyter_flows.runtime.passing import apart, needs_of
+from jupyter_flows.runtime.passing import Needs, apart, needs_of, without
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
+from jupyter_flows.runtime.resume import Resumption, chosen, resume
 from jupyter_flows.runtime.seated_cells import SeatedCells, SeatedExecutor
 from jupyter_flows.runtime.seats import Seats
 from jupyter_flows.schema.runs import StateName
@@ -47,11 +52,20 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         Most kernels at once; 0: twice the number of cores.
     checkpoint : Path, optional
         Directory for what cells give, to go on from; None: a temporary one, removed at the end.
+    earlier : Earlier, optional
+        A run whose successful tasks stand.
+    only : tuple of str
+        Names of tasks that run, with what they need; empty: all.
+    start : str, optional
+        A task that runs, with all below it.
     """
 
     parallel: Parallel = "off"
     jobs: int = 0
     checkpoint: Path | None = None
+    earlier: Earlier | None = None
+    only: tuple[str, ...] = ()
+    start: str | None = None
 
     @property
     def most_kernels(self) -> int:
@@ -220,9 +234,13 @@ class NotebookRun:
         from jupyter_flows.engine.flow_runner import FlowRunner
         from jupyter_flows.executors.local import LocalExecutor
 
-        slugs = graph.slugs
-        own_places = document.own_places(slugs)
+        own_places = document.own_places(graph.slugs)
         needs = needs_of(graph)
+        digests = code_digests(
+            graph,
+            needs,
+            {slug: document.codes(found) for slug, found in document.places_by_task(graph.slugs).items()},
+        )
         runners: list[CellRunner] = []
 
         def noted(kernel: Kernel) -> CellRunner:
@@ -231,42 +249,53 @@ class NotebookRun:
 
         is_alone = self._options.parallel == "off"
         book = Book(checkpoint, keeps=self._options.checkpoint is not None)
-        codes = {slug: document.codes(places) for slug, places in own_places.items()}
+        states = NotebookStates(manager, self._pipe, own_places)
+        resumption = self._resumed(graph, needs, digests, book)
+        if resumption.left_out:
+            graph = without(graph, resumption.left_out)
+        if not is_alone:
+            graph = apart(graph, needs)
         seats = Seats(
             needs=needs,
             book=book,
             first=first,
             another=another,
             runner=noted,
-            codes=codes,
-            digests={slug: code_digest(sources) for slug, sources in codes.items()},
+            codes={slug: document.codes(places) for slug, places in own_places.items()},
+            digests=digests,
             at_start=document.codes(tuple(document.injected)),
             limit=1 if is_alone else self._options.most_kernels,
             is_alone=is_alone,
         )
         if not is_alone:
-            graph = apart(graph, needs)
             seats.get_ready(min(self._options.most_kernels, _width(graph)))
-        states = NotebookStates(manager, self._pipe, own_places)
-        backend = SeatedCells(
-            seats, book, document, slugs=graph.slugs, cell_timeout_s=cell_timeout_s
-        )
         executor = (
             LocalExecutor()
             if is_alone
             else SeatedExecutor(seats, graph.slugs, limit=self._options.most_kernels + 1)
         )
+        earlier = self._options.earlier
+        restored = _Restored(
+            manager, own_places, {} if earlier is None else earlier.cells, set(resumption.stands)
+        )
         try:
             final = FlowRunner(
                 graph,
                 executor=executor,
-                backend=backend,
-                reporter=EngineReporter(self._pipe, tell=states.state, directory=self._directory),
-            ).run(context=self._context, reraise=True)
+                backend=SeatedCells(seats, book, document, slugs=graph.slugs, cell_timeout_s=cell_timeout_s),
+                reporter=EngineReporter(
+                    self._pipe, tell=restored.teller(states.state, self._pipe), directory=self._directory
+                ),
+            ).run(
+                context=self._context,
+                task_states={slug: Success("from the run before") for slug in resumption.stands},
+                reraise=True,
+            )
             self.state, self.message = final_message(graph, final)
         finally:
             _finish(manager.nb, runners)
             seats.close()
+            book.close()
 
     def _run_plain(
         self,
@@ -305,6 +334,69 @@ class NotebookRun:
                 states.state(slug, slug, "Success")
         if not failed:
             self.state, self.message = "Success", f"all {len(cells)} cells ran"
+
+    def _resumed(
+        self, graph: FlowGraph, needs: Mapping[str, Needs], digests: Mapping[str, str], book: Book
+    ) -> Resumption:
+        """Decide what runs, take over what stands, and say so."""
+        earlier = self._options.earlier
+        gifts = earlier.gifts() if earlier is not None else {}
+        found = resume(
+            graph,
+            needs,
+            gifts,
+            digests,
+            wanted=chosen(graph, only=self._options.only, start=self._options.start),
+            is_forced=earlier is not None and earlier.is_forced,
+        )
+        if earlier is not None:
+            stands = [gifts[slug] for slug in found.stands]
+            earlier.hand_over(stands, book.directory)
+            for gift in stands:
+                book.restore(gift)
+            for slug in found.runs:
+                book.void(slug)
+            for slug, why in found.again.items():
+                self._pipe.log("INFO", f"{slug} runs again: {why}", task=slug)
+            self._pipe.log("INFO", f"resumed: {len(found.stands)} tasks stand, {len(found.runs)} run")
+        return found
+
+
+class _Restored:
+    """Tasks that stand: their cells keep the outputs and times of the run before."""
+
+    def __init__(
+        self,
+        manager: TimedManager,
+        places: Mapping[str, tuple[int, ...]],
+        cells: Mapping[str, Any],
+        stands: set[str],
+    ) -> None:
+        self._manager = manager
+        self._places = places
+        self._cells = cells
+        self._stands = stands
+
+    def teller(self, tell: Callable[..., None], pipe: ReportPipe) -> Callable[..., None]:
+        """Return what hears of states: of those tasks nothing is written over what they left."""
+
+        def heard(slug: str, name: str, state: StateName, **more: Any) -> None:
+            if slug not in self._stands:
+                tell(slug, name, state, **more)
+                return
+            pipe.task_state(
+                slug, name, state, message="from the run before", attempt=more.get("attempt") or 1
+            )
+            for place in self._places.get(slug, ()):
+                cell = self._manager.nb.cells[place]
+                before = self._cells.get(cell.get("id"))
+                if before is not None:
+                    cell.outputs = from_dict(before["outputs"])
+                    cell.execution_count = before.get("execution_count")
+                    cell.metadata[KEY] = {**before.get("metadata", {}).get(KEY, {}), "restored": True}
+                self._manager.changed(place)
+
+        return heard
 
 
 def _finish(nb: Any, runners: list[CellRunner]) -> None:

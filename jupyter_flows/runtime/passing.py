@@ -6,7 +6,7 @@ the state of the process by channel, and which cells cannot do without one anoth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -106,7 +106,7 @@ def apart(graph: FlowGraph, needs: Mapping[str, Needs]) -> FlowGraph:
     Whoever must not be overtaken in one memory may be here, but for what lies outside of all processes (a
     file that one cell reads and a later one writes), and but for the cells of the first kernel.
     """
-    edges = [edge for edge in graph.edges if edge.kind != "order" or _is_of_the_world(edge)]
+    edges = [edge for edge in graph.edges if edge.kind != "order" or any(map(is_of_the_world, edge.names))]
     before = None
     for task, slug in graph.slugs.items():
         if slug in needs and needs[slug].is_pinned:
@@ -132,6 +132,16 @@ def sharing(graph: FlowGraph) -> FlowGraph:
                 edges.append(Edge(earlier, task, kind="order", names=(name,), reason=f"both bind `{name}`"))
             writers[name] = task
     return _with_edges(graph, edges)
+
+
+def without(graph: FlowGraph, slugs: Collection[str]) -> FlowGraph:
+    """Return the graph without some of its tasks; those that none of the others needs decide its end."""
+    tasks = [task for task, slug in graph.slugs.items() if slug not in slugs]
+    there = set(tasks)
+    edges = [edge for edge in graph.edges if edge.upstream_task in there and edge.downstream_task in there]
+    made = FlowGraph(graph.name, tasks=tasks, edges=edges, on_lost=graph.on_lost)
+    made.parameter_specs = graph.parameter_specs
+    return made
 
 
 def _with_edges(graph: FlowGraph, edges: Iterable[Edge]) -> FlowGraph:
@@ -170,5 +180,11 @@ def _channels(edges: Iterable[Edge]) -> tuple[str, ...]:
     return tuple(name for name in _names(edges) if name.startswith(_KEPT))
 
 
-def _is_of_the_world(edge: Edge) -> bool:
-    return any(name.startswith(_OF_THE_WORLD) for name in edge.names)
+def is_of_the_world(channel: str) -> bool:
+    """Whether a channel lies outside of all processes, as a file does."""
+    return channel.startswith(_OF_THE_WORLD)
+
+
+def is_kept(channel: str) -> bool:
+    """Whether the state of a channel can be written down and brought back."""
+    return channel.startswith(_KEPT)

@@ -96,11 +96,9 @@ class SeatedCells:
         file = str(self._book.new_file(slug))
         texts: dict[str, str] = {}
         places = self._places[slug]
-        expressions = self._seats.expressions(seat, slug, file)
+        expressions = self._seats.expressions(slug, file)
         for place in places:
-            texts = self._run(
-                runner, place, task.name, limit_s, expressions if place == places[-1] else None
-            )
+            texts = self._run(runner, place, task.name, limit_s, expressions if place == places[-1] else None)
         if expressions and not texts:
             # The last cell ended early, but well: sys.exit(), or an error that it announces.
             texts = {name: seat.ask(expression) for name, expression in expressions.items()}

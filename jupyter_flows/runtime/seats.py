@@ -143,7 +143,9 @@ class Seats:
         self._live: dict[tuple[str, str], Seat] = {}
         self._began = time.monotonic()
         self._spent_s = 0.0
-        self._setup = sorted((need for need in needs.values() if need.is_replayed), key=lambda need: need.index)
+        self._setup = sorted(
+            (need for need in needs.values() if need.is_replayed), key=lambda need: need.index
+        )
 
     # -- who sits where ------------------------------------------------------------------------------------
 
@@ -178,9 +180,7 @@ class Seats:
         return None
 
     def _fit(self, seat: Seat, need: Needs) -> tuple[int, int]:
-        here = sum(
-            1 for name, providers in need.names.items() if seat.versions.get(name) in providers
-        )
+        here = sum(1 for name, providers in need.names.items() if seat.versions.get(name) in providers)
         return here, -seat.number
 
     def _live_seats(self, need: Needs) -> list[Seat]:
@@ -418,7 +418,7 @@ class Seats:
 
     # -- what a task gives ---------------------------------------------------------------------------------
 
-    def expressions(self, seat: Seat, slug: str, file: str) -> dict[str, str]:
+    def expressions(self, slug: str, file: str) -> dict[str, str]:
         """Return what is to be evaluated in the kernel when the task's last cell has run."""
         need = self._needs[slug]
         asked: dict[str, str] = {}
@@ -427,7 +427,12 @@ class Seats:
         names = [name for name in need.gives if not (need.is_replayed and name in need.defines)]
         joint = sorted(need.shared) if need.is_pinned and need.writes & need.shared else []
         if names or joint or need.state or not self._is_alone:
-            request: dict[str, Any] = {"file": file, "names": names, "joint": joint, "state": list(need.state)}
+            request: dict[str, Any] = {
+                "file": file,
+                "names": names,
+                "joint": joint,
+                "state": list(need.state),
+            }
             if self._is_alone:
                 # Nobody waits for these values: they are kept for a retry and for going on later.
                 spent_s, run_s = self._spent_s, time.monotonic() - self._began
@@ -475,7 +480,7 @@ class Seats:
                     self._live[name, slug] = seat
 
     def has_failed(self, seat: Seat, slug: str) -> None:
-        """A task broke off: what it changes may be half changed, and is loaded again before the next attempt."""
+        """A task broke off: what it changes may be half changed, and is loaded before the next attempt."""
         need = self._needs[slug]
         for name in need.writes & set(need.names):
             giver = self._book.giver(name, need.names[name])

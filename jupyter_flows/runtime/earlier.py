@@ -1,0 +1,126 @@
+"""An earlier run of a notebook, found again: its executed notebook, its book, the outputs of its cells."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.errors import CheckpointUnreadable, InvalidNotebook
+from jupyter_flows.notebook.read import notebook_content, read_text
+from jupyter_flows.notebook.write import KEY
+from jupyter_flows.runtime.book import Gift, read_book, whole
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a run.
+
+    Parameters
+    ----------
+    directory : Path
+        Where its book is.
+    cells : mapping
+        Code cells of its executed notebook, by their ids.
+    parameters : mapping
+        What it ran with.
+    is_forced : bool
+        Take results of tasks whose code has changed since.
+    """
+
+    directory: Path
+    cells: Mapping[str, Any] = {}
+    parameters: Mapping[str, Any] = {}
+    is_forced: bool = False
+
+    def gifts(self) -> dict[str, Gift]:
+        """Return what its tasks gave, as far as it is still whole.
+
+        Raises
+        ------
+        CheckpointUnreadable : there is no book.
+        """
+        return whole(self.directory, read_book(self.directory))
+
+    def hand_over(self, gifts: Iterable[Gift], directory: Path) -> None:
+        """Make the files of *gifts* files of another run's directory too."""
+        if directory == self.directory:
+            return
+        for gift in gifts:
+            source, target = self.directory / gift.file, directory / gift.file
+            if gift.file and source.exists() and not target.exists():
+                try:
+                    os.link(source, target)
+                except OSError:
+                    shutil.copyfile(source, target)
+
+
+def checkpoint_beside(path: Path) -> Path:
+    """Return where the checkpoint of an executed notebook lies.
+
+    Examples
+    --------
+    >>> checkpoint_beside(Path("out/report.ipynb")).as_posix()
+    'out/.report.ipynb.checkpoint'
+    """
+    return path.with_name(f".{path.name}.checkpoint")
+
+
+def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
+    """Return the run that wrote the executed notebook *path*.
+
+    Raises
+    ------
+    InvalidNotebook : it is no notebook, or was not executed by us.
+    CheckpointUnreadable : its checkpoint is gone.
+    """
+    content = notebook_content(read_text(path), path=str(path))
+    facts = content.get("metadata", {}).get(KEY)
+    if not isinstance(facts, dict):
+        msg = f"{path}: not an executed notebook of jupyter flows, so there is nothing to go on from"
+        raise InvalidNotebook(msg)
+    named = facts.get("checkpoint")
+    places = [checkpoint_beside(path), *([Path(named)] if isinstance(named, str) else [])]
+    directory = next((place for place in places if place.is_dir()), None)
+    if directory is None:
+        if facts.get("state") in {"Success", "Skipped"}:
+            msg = f"{path}: that run succeeded, so nothing of it was kept; run without --resume"
+        else:
+            msg = f"{path}: the checkpoint of that run is not there ({places[0]}); run without --resume"
+        raise CheckpointUnreadable(msg)
+    cells = {
+        cell["id"]: cell
+        for cell in content["cells"]
+        if cell.get("cell_type") == "code" and isinstance(cell.get("id"), str)
+    }
+    parameters = content["metadata"].get("papermill", {}).get("parameters", {})
+    return Earlier(
+        directory=directory,
+        cells=cells,
+        parameters=parameters if isinstance(parameters, dict) else {},
+        is_forced=is_forced,
+    )
+
+
+def outputs_of(cell: Mapping[str, Any]) -> list[Any]:
+    """Return a cell's outputs."""
+    found: list[Any] = cell.get("outputs", [])
+    return found
+
+
+def durations(path: Path, names: Iterable[str]) -> dict[str, float]:
+    """Return how long tasks took when *path* was executed, in seconds; empty if that is not known."""
+    wanted = set(names)
+    found: dict[str, float] = {}
+    with contextlib.suppress(InvalidNotebook):
+        for cell in notebook_content(read_text(path), path=str(path))["cells"]:
+            entry = cell.get("metadata", {}).get(KEY)
+            if isinstance(entry, dict) and entry.get("task") in wanted:
+                seconds = entry.get("duration_s")
+                if isinstance(seconds, int | float):
+                    found[str(entry["task"])] = max(found.get(str(entry["task"]), 0.0), float(seconds))
+    return found

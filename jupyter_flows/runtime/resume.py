@@ -1,0 +1,198 @@
+"""What of an earlier run stands, and what runs: after a failure, or because only a part is asked for. Pure.
+
+A task stands if it ended well, its code is what it was, and so do all that it needs. Its outputs are taken
+from the earlier notebook, its values from the book. Of each variable that a task needs there is one of three
+things to say: it is stored; it is made again, by setup cells; or it cannot be restored, and then the task
+that made it runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.errors import CannotResume, InvalidOption
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.runtime.book import Gift, Place
+from jupyter_flows.runtime.passing import Needs, is_kept, is_of_the_world
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs and what does not.
+
+    Slugs of tasks, in the order of the notebook.
+    """
+
+    runs: tuple[str, ...]
+    stands: tuple[str, ...]
+    again: Mapping[str, str]
+    """Tasks that ended well and run all the same, with the reason: a value of theirs cannot be restored."""
+    left_out: tuple[str, ...] = ()
+    """Tasks that were not asked for."""
+
+
+def resume(
+    graph: FlowGraph,
+    needs: Mapping[str, Needs],
+    gifts: Mapping[str, Gift],
+    digests: Mapping[str, str],
+    *,
+    wanted: Collection[str] | None = None,
+    is_forced: bool = False,
+) -> Resumption:
+    """Decide which tasks run.
+
+    Parameters
+    ----------
+    graph, needs
+        Of the notebook as it is now.
+    gifts : mapping
+        What tasks of the earlier run gave; empty: nothing is resumed.
+    digests : mapping
+        Of the code of each task as it is now, functions of setup cells included.
+    wanted : collection of str, optional
+        Slugs that run in any case, with what they need; None: all.
+    is_forced : bool
+        Take results of tasks whose code has changed.
+
+    Raises
+    ------
+    CannotResume : code of tasks that would not run again has changed; they are named.
+    """
+    slugs = [graph.slugs[task] for task in graph.slugs if isinstance(task, CellTask)]
+    above = {
+        graph.slugs[task]: [
+            graph.slugs[edge.upstream_task] for edge in graph.edges_to(task) if edge.kind != "order"
+        ]
+        for task in graph.slugs
+    }
+    changed = [
+        slug
+        for slug in slugs
+        if slug in gifts and gifts[slug].code != digests[slug] and not needs[slug].is_replayed
+    ]
+    stands: set[str] = set()
+    for slug in slugs:
+        if slug in gifts and all(up in stands or needs[up].is_replayed for up in above[slug]):
+            stands.add(slug)
+    kept = [slug for slug in changed if slug in stands and (wanted is None or slug not in wanted)]
+    if kept and not is_forced:
+        names = ", ".join(kept[:5]) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
+        has, their = ("has", "its result") if len(kept) == 1 else ("have", "their results")
+        msg = (
+            f"{names} {has} changed since the run that is to go on; run without --resume, "
+            f"or take {their} as they are with --force"
+        )
+        raise CannotResume(msg)
+    todo = set(slugs) - stands if wanted is None else set(wanted)
+    again: dict[str, str] = {}
+    work = sorted(todo, key=slugs.index)
+    while work:
+        slug = work.pop()
+        for up in above[slug]:
+            if up not in todo and up not in stands:
+                todo.add(up)
+                work.append(up)
+        for up, why in _not_restorable(graph, needs, gifts, slug=slug, todo=todo, stands=stands):
+            if up not in todo:
+                again[up] = why
+                todo.add(up)
+                work.append(up)
+    # What every kernel runs for itself is no task that stands.
+    todo |= {slug for slug in slugs if needs[slug].is_replayed}
+    return Resumption(
+        runs=tuple(slug for slug in slugs if slug in todo),
+        stands=tuple(slug for slug in slugs if slug in stands and slug not in todo),
+        again=again,
+        left_out=tuple(slug for slug in slugs if slug not in stands and slug not in todo),
+    )
+
+
+def _not_restorable(
+    graph: FlowGraph,
+    needs: Mapping[str, Needs],
+    gifts: Mapping[str, Gift],
+    *,
+    slug: str,
+    todo: Collection[str],
+    stands: Collection[str],
+) -> list[tuple[str, str]]:
+    """Return the tasks that must run again because a task needs something of theirs that was not kept."""
+    need = needs[slug]
+    found: list[tuple[str, str]] = []
+    for name, providers in need.names.items():
+        for giver in reversed(providers):
+            if giver in todo:
+                break
+            gift = gifts.get(giver)
+            if giver not in stands or gift is None or needs[giver].is_replayed:
+                continue
+            place = gift.names.get(name)
+            if place is None or place.kind == "absent":
+                continue
+            if name in need.shared:
+                joint = _joint_above(needs, gifts, need)
+                if joint is None or joint.versions.get(name) != giver:
+                    found.append((giver, f"`{name}` shares memory with other variables"))
+            elif place.kind != "stored":
+                found.append((giver, f"`{name}` was not kept: {place.why}"))
+            break
+    for channel, providers in need.channels.items():
+        standing = [giver for giver in providers if giver in stands and not needs[giver].is_replayed]
+        if standing and providers[-1] == standing[-1] and channel not in gifts[standing[-1]].channels:
+            found.append((standing[-1], f"{channel} was not kept"))
+    for task, own in graph.slugs.items():
+        if own != slug:
+            continue
+        for edge in graph.edges_to(task):
+            up = graph.slugs[edge.upstream_task]
+            lost = [name for name in edge.names if not is_kept(name) and not is_of_the_world(name)]
+            if edge.kind == "channel" and lost and up in stands and not needs[up].is_replayed:
+                found.append((up, f"{lost[0]} is not kept"))
+    return found
+
+
+def _joint_above(needs: Mapping[str, Needs], gifts: Mapping[str, Gift], need: Needs) -> Place | None:
+    above = sorted((one for one in needs.values() if one.index < need.index), key=lambda one: -one.index)
+    for other in above:
+        gift = gifts.get(other.slug)
+        if gift is not None and gift.joint is not None:
+            return gift.joint if gift.joint.kind == "stored" else None
+    return None
+
+
+def chosen(graph: FlowGraph, *, only: Collection[str] = (), start: str | None = None) -> set[str] | None:
+    """Return the slugs that ``--only`` and ``--from`` name; None: all.
+
+    Raises
+    ------
+    InvalidOption : there is no such task; with the nearest name.
+    """
+    if not only and start is None:
+        return None
+    by_name: dict[str, Any] = {}
+    for task, slug in graph.slugs.items():
+        by_name.setdefault(task.name, task)
+        by_name[slug] = task
+    found: set[str] = set()
+    for name in (*only, *([start] if start is not None else [])):
+        if name not in by_name:
+            near = get_close_matches(name, list(by_name), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(list(by_name)[:10])}"
+            msg = f"no task is called {name!r}; {hint}"
+            raise InvalidOption(msg)
+        found.add(graph.slugs[by_name[name]])
+    if start is not None:
+        below = [by_name[start]]
+        while below:
+            task = below.pop()
+            for edge in graph.edges_from(task):
+                slug = graph.slugs[edge.downstream_task]
+                if edge.kind != "order" and slug not in found:
+                    found.add(slug)
+                    below.append(edge.downstream_task)
+    return found
