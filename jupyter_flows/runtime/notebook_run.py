@@ -109,14 +109,8 @@ class NotebookRun:
             graph = self._graph(document)
             kernel.start()
             self._pipe.log("INFO", f"kernel {kernel_name} started")
-            runner = CellRunner(
-                nb,
-                kernel,
-                allow_errors=allow_errors,
-                on_output=on_output,
-                on_change=manager.changed_now,
-                on_silence=manager.save_if_due,
-            )
+            manager.outputs.on_output = on_output
+            runner = CellRunner(manager.outputs, kernel, allow_errors=allow_errors)
             try:
                 if graph is None:
                     self._run_plain(manager, runner, document, cell_timeout_s)
@@ -126,7 +120,7 @@ class NotebookRun:
                 if not runner.dead:
                     with contextlib.suppress(Exception):
                         nb.metadata["language_info"] = runner.language_info()
-                runner.outputs.set_widgets_metadata()
+                manager.outputs.set_widgets_metadata()
 
     @contextlib.contextmanager
     def _kernel(self, name: str, start_timeout_s: float) -> Any:
