@@ -180,9 +180,13 @@ class KernelNotFound(EnvironmentFault):
 
 
 class KernelDied(EnvironmentFault):
-    """A kernel's process ended while cells were still to run; says how."""
+    """A kernel's process ended while cells were still to run; ``cause`` says how, in words."""
 
     code = "kernel_died"
+
+    def __init__(self, message: str, *, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class KernelDidNotStart(EnvironmentFault):

@@ -36,6 +36,10 @@ class TaskTimedOut(Exception):
     """An attempt took longer than its timeout; the text says how long, and whether it goes on."""
 
 
+class RunTimedOut(TaskTimedOut):
+    """The time of the whole run is over: no task is tried again."""
+
+
 class _TimeIsUp(BaseException):
     """Rings inside the task's code; no ``Exception``, so that ``except Exception`` lets it pass."""
 

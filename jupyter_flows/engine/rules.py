@@ -10,6 +10,7 @@ from jupyter_flows.core.signals import PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.core.triggers import all_successful, manual_only
+from jupyter_flows.engine.limits import RunTimedOut
 from jupyter_flows.engine.wiring import Into
 
 Seen = Sequence[tuple[Into, State]]
@@ -72,6 +73,8 @@ def refusal(task: Task, upstream_states: Mapping[Edge, State]) -> State | None:
 def may_retry(task: Task, state: State, attempts: int) -> bool:
     """Whether a task that ended in *state* after so many attempts is tried again."""
     if attempts > task.max_retries or isinstance(state, states.TriggerFailed):
+        return False
+    if isinstance(state.result, RunTimedOut):
         return False
     return not task.retry_on or isinstance(state.result, task.retry_on)
 

@@ -1,8 +1,9 @@
 """Cells of a notebook, executed in a kernel, their outputs put where they belong.
 
-Answers: what came of cell *i* when its code was run, and how long it may take. Outputs (display ids,
-``clear_output``, widgets, streams) go through nbclient's own machinery; the message loop is ours, since
-it must notice a dead kernel at once, bound a cell's time for good, and cost little per cell.
+Answers: what came of cell *i* when its code was run, how long it may take and how much memory it needed.
+Outputs (display ids, ``clear_output``, widgets, streams) go through nbclient's own machinery
+(``notebook_outputs``); the message loop is ours, since it must notice a dead kernel at once, bound a cell's
+time for good, and cost little per cell.
 
 Knows nothing of graphs, states or the server.
 """
@@ -13,16 +14,19 @@ import ast
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import zmq
-from nbclient.client import NotebookClient, timestamp
+from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete
 
 from jupyter_flows.errors import KernelDied
 from jupyter_flows.runtime.cell_code import code_for_kernel, line_offset
+from jupyter_flows.runtime.kernel_memory import MB
+from jupyter_flows.runtime.kernel_messages import waiting_messages
 from jupyter_flows.runtime.kernels import Kernel
+from jupyter_flows.runtime.notebook_outputs import CellOutputs, NotebookOutputs
 from jupyter_flows.runtime.redact import failure_message
 
 POLL_MS = 200
@@ -34,8 +38,9 @@ IDLE_GRACE_S = 4.0
 """How long outputs may lag behind the answer to a cell."""
 MESSAGES_AT_ONCE = 100
 """How many messages are taken before the clock is looked at."""
-OUTPUT_LIMIT_BYTES = 64 * 1_048_576
-"""Text and data that one executed notebook keeps."""
+LOOK_EVERY_S = 0.2
+"""How often memory is looked at while a cell runs; a limit is looked after more often."""
+LIMIT_LOOK_MS = 20
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINE = re.compile(r"(?:Cell )?In ?\[(\d+)\], line (\d+)|<ipython-input-(\d+)-[^>]*>, line (\d+)")
@@ -59,104 +64,50 @@ class CellTimedOut(TimeoutError):
     """A cell took longer than it may."""
 
 
-class CellOutputs(NotebookClient):
-    """nbclient's output machinery over our kernel, with a limit and with streams joined."""
-
-    def __init__(self, nb: Any, *, on_output: Any = None, **options: Any) -> None:
-        super().__init__(nb, **options)
-        self._left_bytes = OUTPUT_LIMIT_BYTES
-        self._dropped_bytes: dict[int, int] = {}
-        self._on_output = on_output
-
-    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
-        """Put a message's output into its cell; what is over the limit is counted, not kept."""
-        content = msg["content"]
-        if msg["msg_type"] == "stream":
-            size = len(content["text"])
-        elif msg["msg_type"] in {"display_data", "execute_result"}:
-            size = sum(len(value) if isinstance(value, str) else 200 for value in content["data"].values())
-        else:
-            size = 0
-        if size > self._left_bytes:
-            self._dropped_bytes[cell_index] = self._dropped_bytes.get(cell_index, 0) + size
-            return None
-        self._left_bytes -= size
-        hooked = self.output_hook_stack[msg["parent_header"].get("msg_id")]
-        if (
-            msg["msg_type"] == "stream"
-            and outs
-            and not hooked
-            and not self.clear_before_next_output
-            and outs[-1]["output_type"] == "stream"
-            and outs[-1]["name"] == content["name"]
-        ):
-            outs[-1]["text"] += content["text"]
-            out: Any = {"output_type": "stream", "name": content["name"], "text": content["text"]}
-        else:
-            out = super().output(outs, msg, display_id, cell_index)
-        if out is not None and self._on_output is not None:
-            self._on_output(out)
-        return out
-
-    def close_cell(self, cell: Any, index: int) -> None:
-        """Say in the cell how much of its output was dropped."""
-        dropped = self._dropped_bytes.pop(index, 0)
-        if dropped:
-            text = (
-                f"… {dropped / 1_048_576:.1f} MB of output dropped: the executed notebook is over its limit\n"
-            )
-            cell["outputs"].append(_stream("stderr", text))
+class RunTimeOver(CellTimedOut):
+    """The time of the whole run was over before the cell had ended, or before it began."""
 
 
-def _stream(name: str, text: str) -> Any:
-    from nbformat import from_dict
-
-    return from_dict({"output_type": "stream", "name": name, "text": text})
+class CellStopped(Exception):
+    """Another thread asked that the cell be stopped (:meth:`CellRunner.stop`)."""
 
 
 class CellRunner:
     """Runs cells of one notebook in one kernel, one at a time.
 
+    Several runners, each with a kernel and a thread of its own, may run cells of one notebook at once: they
+    share its outputs.
+
     Parameters
     ----------
-    nb : NotebookNode
-        The notebook; its cells get their outputs and execution counts.
+    outputs : NotebookOutputs
+        The notebook's outputs; its cells get theirs, and execution counts, and what was measured.
     kernel : Kernel
         A started kernel.
     allow_errors : bool
         Errors of cells are outputs, not failures (papermill's and nbclient's option).
-    on_output : callable, optional
-        Called with each output as it arrives.
-    on_change : callable, optional
-        Called when a cell got an output: with its index, with None when it may be another's too.
-    on_silence : callable, optional
-        Called a few times a second while a cell says nothing.
     """
 
-    def __init__(
-        self,
-        nb: Any,
-        kernel: Kernel,
-        *,
-        allow_errors: bool = False,
-        on_output: Callable[[Any], None] | None = None,
-        on_change: Callable[[int | None], None] = lambda _index: None,
-        on_silence: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._on_silence = on_silence
-        self._on_change = on_change
-        self._nb = nb
+    def __init__(self, outputs: NotebookOutputs, kernel: Kernel, *, allow_errors: bool = False) -> None:
+        self._shared = outputs
         self._kernel = kernel
         self._allow_errors = allow_errors
-        self.outputs = CellOutputs(nb, on_output=on_output, km=kernel.manager)
-        self.outputs.kc = kernel.client
+        self._outputs = CellOutputs(outputs, km=kernel.manager)
+        self._outputs.kc = kernel.client
         self._died: str | None = None
+        self._cause = ""
         self._reply: dict[str, Any] | None = None
+        self._stop: str | None = None
+        self._looked_at = 0.0
 
     @property
     def dead(self) -> bool:
         """Whether the kernel is known to be gone."""
         return self._died is not None
+
+    def stop(self, message: str = "interrupted") -> None:
+        """Ask, from any thread, that the cell under way be stopped, and that no other begins."""
+        self._stop = message
 
     def language_info(self) -> dict[str, Any]:
         """Return what the kernel says of its language."""
@@ -168,7 +119,9 @@ class CellRunner:
                 info: dict[str, Any] = message["content"].get("language_info", {})
                 return info
 
-    def ask(self, expression: str) -> tuple[bool | None, str]:
+    def ask(
+        self, expression: str, *, timeout_s: float | None = None, deadline_at: float | None = None
+    ) -> tuple[bool | None, str]:
         """Evaluate *expression* in the kernel, between cells.
 
         Returns
@@ -178,27 +131,37 @@ class CellRunner:
         Raises
         ------
         KernelDied : the kernel's process is gone.
+        CellTimedOut : it took longer than it may; the kernel was interrupted, or killed if that did not help.
         """
         if self._died is not None:
-            raise KernelDied(self._died)
+            raise KernelDied(self._died, cause=self._cause)
         client = self._kernel.client
         message_id = client.execute(
             "", silent=True, store_history=False, allow_stdin=False,
             user_expressions={"it": f"bool({expression}\n)"},
         )  # fmt: skip
+        limit = _Limit(timeout_s, deadline_at)
         poller = zmq.Poller()
         poller.register(client.shell_channel.socket, zmq.POLLIN)
         while True:
             ready = poller.poll(POLL_MS)
-            for message in self._waiting(client.shell_channel.socket) if ready else ():
+            for message in self._messages(client.shell_channel.socket) if ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
+                    if limit.interrupted:
+                        msg = limit.words("a condition")
+                        raise limit.error(msg)
                     found = message["content"].get("user_expressions", {}).get("it", {})
                     if found.get("status") != "ok":
                         return None, str(found.get("ename") or "Error")
                     return found.get("data", {}).get("text/plain") == "True", ""
             if not ready and not self._kernel.is_alive():
-                self._died = f"the kernel died: {self._kernel.ending()}"
-                raise KernelDied(self._died)
+                self._cause = self._kernel.ending()
+                self._died = f"the kernel died: {self._cause}"
+                raise KernelDied(self._died, cause=self._cause)
+            if self._past(limit):
+                self._cause = "killed: it did not stop when it was interrupted"
+                self._died = "its kernel had to be killed when a condition did not stop"
+                raise limit.error(limit.words("a condition"))
 
     def call(
         self,
@@ -206,6 +169,7 @@ class CellRunner:
         *,
         name: str,
         timeout_s: float | None = None,
+        deadline_at: float | None = None,
         expressions: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """Run cell *index*; return when it and its outputs are through.
@@ -214,6 +178,10 @@ class CellRunner:
         ----------
         name : str
             The task's name, for messages.
+        timeout_s : float, optional
+            How long this cell may take.
+        deadline_at : float, optional
+            When the time of the whole run is over (``time.monotonic``).
         expressions : mapping, optional
             Evaluated in the kernel once the cell has run well, on the same way there and back; each gives
             a text.
@@ -226,132 +194,205 @@ class CellRunner:
         Raises
         ------
         CellFailed : the code raised.
-        CellTimedOut : it took longer than *timeout_s*.
+        CellTimedOut : it took longer than *timeout_s*; RunTimeOver if it was *deadline_at*.
+        CellStopped : :meth:`stop` was called.
         KernelDied : the kernel's process is gone, now or since an earlier cell.
         KeyboardInterrupt : we were interrupted; so was the cell.
         """
         where = name if name.startswith("cell-") else f"cell {name}"
-        if self._died is not None:
-            msg = f"{where} was not run: {self._died}"
-            raise KernelDied(msg)
-        cell = self._nb.cells[index]
+        self._check_may_begin(where, deadline_at)
+        cell = self._shared.begin(index)
         code = code_for_kernel(cell.source)
         allows_errors = self._allow_errors or "raises-exception" in cell.metadata.get("tags", [])
-        cell.outputs = []
-        cell.execution_count = None
-        cell.metadata["execution"] = {}
-        self.outputs.clear_before_next_output = False
-        self.outputs.clear_display_id_mapping(index)
-        client = self._kernel.client
+        self._outputs.forget_cell()
         self._reply = None
-        message_id = client.execute(
+        memory = self._kernel.memory
+        if memory is not None:
+            memory.begin()
+        limit = _Limit(timeout_s, deadline_at)
+        message_id = self._kernel.client.execute(
             code,
             store_history=True,
             stop_on_error=False,
             allow_stdin=False,
             user_expressions=dict(expressions or {}),
         )
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            timed_out = self._pump(message_id, cell, index, deadline)
+            self._pump(message_id, cell, index, limit)
         except KeyboardInterrupt:
             # However the cell ends now, the interrupt is the news.
             self._kernel.interrupt()
             with contextlib.suppress(BaseException):
-                self._pump(message_id, cell, index, time.monotonic(), interrupted=True)
+                self._pump(message_id, cell, index, _Limit(None, None, interrupted=True))
+            if self._reply is None:
+                self._gone("killed: it did not stop when it was interrupted", where)
             raise
         except KernelDied:
-            self._died = f"the kernel died in {where}: {self._kernel.ending()}"
-            msg = f"the kernel died: {self._kernel.ending()} (in {where})"
-            raise KernelDied(msg) from None
+            self._gone(self._kernel.ending(), where)
+            # "killed: memory limit ..." says by itself what died.
+            lead = "" if self._cause.startswith("killed: memory limit") else "the kernel died: "
+            msg = f"{lead}{self._cause} (in {where})"
+            raise KernelDied(msg, cause=self._cause) from None
         finally:
-            self.outputs.close_cell(cell, index)
+            self._measure(index)
+            self._shared.end(index)
         reply = self._reply
-        if timed_out:
-            if reply is None:
-                self._died = f"its kernel had to be killed when {where} did not stop"
-            msg = f"{where} took longer than {timeout_s:g} s"
-            raise CellTimedOut(msg)
+        if reply is None:
+            self._gone("killed: it did not stop when it was interrupted", where)
+            self._died = f"its kernel had to be killed when {where} did not stop"
+        if limit.interrupted:
+            raise limit.error(limit.words(where))
         assert reply is not None
         content = reply["content"]
-        cell.execution_count = content.get("execution_count", cell.execution_count)
+        with self._shared.lock:
+            cell.execution_count = content.get("execution_count", cell.execution_count)
         if content["status"] == "ok" or allows_errors:
             return texts_of(content)
-        if content["status"] == "aborted":
-            msg = f"{where} was aborted by the kernel"
-            raise CellFailed("Aborted", where=where, line=None, traceback=msg)
         if content.get("ename") == "SystemExit" and str(content.get("evalue")) in {"", "0", "None"}:
             # papermill's convention: sys.exit() and quit() end a cell, they do not fail it.
             return {}
+        raise self._failure(content, cell, code, where)
+
+    def _failure(self, content: dict[str, Any], cell: Any, code: str, where: str) -> CellFailed:
+        if content["status"] == "aborted":
+            msg = f"{where} was aborted by the kernel"
+            return CellFailed("Aborted", where=where, line=None, traceback=msg)
         traceback = _ANSI.sub("", "\n".join(content.get("traceback", [])))
         line = _line_of(traceback, cell.execution_count)
-        raise CellFailed(
+        return CellFailed(
             str(content.get("ename") or "Error"),
             where=where,
             line=None if line is None else line + line_offset(cell.source, code),
             traceback=traceback,
         )
 
-    def _pump(
-        self, message_id: str, cell: Any, index: int, deadline: float | None, *, interrupted: bool = False
-    ) -> bool:
+    def _check_may_begin(self, where: str, deadline_at: float | None) -> None:
+        if self._died is not None:
+            msg = f"{where} was not run: {self._died}"
+            raise KernelDied(msg, cause=self._cause)
+        if self._stop is not None:
+            msg = f"{where} was not run: {self._stop}"
+            raise CellStopped(msg)
+        if deadline_at is not None and time.monotonic() >= deadline_at:
+            msg = f"{where} was not run: the time limit of the run was over"
+            raise RunTimeOver(msg)
+
+    def _gone(self, cause: str, where: str) -> None:
+        self._cause = cause
+        self._died = f"the kernel died in {where}: {cause}"
+
+    def _measure(self, index: int) -> None:
+        memory = self._kernel.memory
+        if memory is None:
+            return
+        if self._died is None:
+            used = memory.end()
+            self._shared.measured[index] = {
+                "memory_peak_mb": round(used.peak_bytes / MB, 1),
+                "memory_growth_mb": round(used.growth_bytes / MB, 1),
+            }
+        else:
+            # The process is gone with its counters; what was seen of it last is known.
+            self._shared.measured[index] = {"memory_peak_mb": round(memory.seen_bytes / MB, 1)}
+
+    def _pump(self, message_id: str, cell: Any, index: int, limit: _Limit) -> None:
         """Serve the sockets until the cell is through; its reply is then in ``_reply``.
 
-        Returns
-        -------
-        Whether time ran out (without a reply: the kernel was killed because it would not stop).
+        Without a reply the kernel was killed because it would not stop.
         """
         client = self._kernel.client
         iopub, shell = client.iopub_channel, client.shell_channel
         poller = zmq.Poller()
         poller.register(iopub.socket, zmq.POLLIN)
         poller.register(shell.socket, zmq.POLLIN)
+        poll_ms = POLL_MS if self._kernel.memory_limit_bytes is None else LIMIT_LOOK_MS
         idle = False
-        timed_out = interrupted
-        kill_at: float | None = time.monotonic() + INTERRUPT_GRACE_S if interrupted else None
         idle_until: float | None = None
         while self._reply is None or not idle:
-            ready = dict(poller.poll(POLL_MS))
-            for message in self._waiting(iopub.socket) if iopub.socket in ready else ():
+            ready = dict(poller.poll(poll_ms))
+            for message in self._messages(iopub.socket) if iopub.socket in ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
                     try:
-                        self.outputs.process_message(message, cell, index)
+                        self._outputs.process_message(message, cell, index)
                     except CellExecutionComplete:
                         idle = True
-                    else:
-                        self._on_change(None if message["msg_type"] == "update_display_data" else index)
                 if idle_until is not None:
                     idle_until = time.monotonic() + IDLE_GRACE_S
-            for message in self._waiting(shell.socket) if shell.socket in ready else ():
+            for message in self._messages(shell.socket) if shell.socket in ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
                     self._reply = message
-                    cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
+                    with self._shared.lock:
+                        cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
                     idle_until = time.monotonic() + IDLE_GRACE_S
             now = time.monotonic()
-            if not ready:
-                self._on_silence()
-                if not self._kernel.is_alive():
-                    msg = "the kernel died"
-                    raise KernelDied(msg)
-                if idle_until is not None and now > idle_until:
-                    break
-            if kill_at is not None and now > kill_at and self._reply is None:
-                self._kernel.kill()
-                return True
-            if deadline is not None and now > deadline and not timed_out and self._reply is None:
-                timed_out = True
-                kill_at = now + INTERRUPT_GRACE_S
-                self._kernel.interrupt()
-        return timed_out
-
-    def _waiting(self, socket: Any) -> Iterator[dict[str, Any]]:
-        """Messages that are there already, but not so many that a flood keeps us from the clock."""
-        receive = self._kernel.client.session.recv
-        for _ in range(MESSAGES_AT_ONCE):
-            _, message = receive(socket)
-            if message is None:
+            if self._look(now) or (not ready and not self._kernel.is_alive()):
+                msg = "the kernel died"
+                raise KernelDied(msg)
+            if not ready and idle_until is not None and now > idle_until:
                 return
-            yield message
+            if self._stop is not None and not limit.interrupted:
+                limit.stopped = self._stop
+            if self._reply is None and self._past(limit):
+                return
+
+    def _look(self, now: float) -> bool:
+        """Look at the kernel's memory if it is time; whether it was over its limit and was killed."""
+        every = LOOK_EVERY_S if self._kernel.memory_limit_bytes is None else LIMIT_LOOK_MS / 1000
+        if now - self._looked_at < every:
+            return False
+        self._looked_at = now
+        return self._kernel.over_limit(now)
+
+    def _messages(self, socket: Any) -> Iterator[dict[str, Any]]:
+        return waiting_messages(self._kernel.client.session, socket, most=MESSAGES_AT_ONCE)
+
+    def _past(self, limit: _Limit) -> bool:
+        """Interrupt a kernel whose time is over; kill it if that did not help; whether it was killed."""
+        now = time.monotonic()
+        if limit.kill_at is not None and now > limit.kill_at:
+            self._kernel.kill()
+            return True
+        if limit.over(now):
+            limit.interrupted = True
+            limit.kill_at = now + INTERRUPT_GRACE_S
+            self._kernel.interrupt()
+        return False
+
+
+class _Limit:
+    """When what a kernel does must end, and what came of it."""
+
+    def __init__(
+        self, timeout_s: float | None, deadline_at: float | None, *, interrupted: bool = False
+    ) -> None:
+        now = time.monotonic()
+        self._timeout_s = timeout_s
+        own = None if timeout_s is None else now + timeout_s
+        self._is_run = deadline_at is not None and (own is None or deadline_at < own)
+        self._at = deadline_at if self._is_run else own
+        self.interrupted = interrupted
+        self.stopped: str | None = None
+        self.kill_at: float | None = now + INTERRUPT_GRACE_S if interrupted else None
+
+    def over(self, now: float) -> bool:
+        """Whether it is time to interrupt."""
+        return not self.interrupted and (
+            self.stopped is not None or (self._at is not None and now > self._at)
+        )
+
+    def error(self, message: str) -> Exception:
+        """Return the exception for it."""
+        if self.stopped is not None:
+            return CellStopped(message)
+        return RunTimeOver(message) if self._is_run else CellTimedOut(message)
+
+    def words(self, where: str) -> str:
+        """Say it."""
+        if self.stopped is not None:
+            return f"{where} was stopped: {self.stopped}"
+        if self._is_run:
+            return f"{where} was stopped: the time limit of the run was over"
+        return f"{where} took longer than {self._timeout_s:g} s"
 
 
 def texts_of(content: Mapping[str, Any]) -> dict[str, str]:

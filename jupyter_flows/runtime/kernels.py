@@ -8,8 +8,12 @@ an event loop between them and us would cost a third of a small cell's time.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart, KernelNotFound
-from jupyter_flows.runtime.processes import ending
+from jupyter_flows.runtime import kernel_guard
+from jupyter_flows.runtime.kernel_memory import MB, LimitedGroup, MemoryMeter, OomWatch, descendants
+from jupyter_flows.runtime.processes import ending, start_ticks
+
+OUTPUT_LIMIT_BYTES = 64 * MB
+"""Text and data that one executed notebook keeps, and that one cell may send."""
+
+ENDS_WITHIN_S = 5.0
+"""How long a killed process is waited for; one in the middle of broken I/O can take longer."""
 
 # sun_path holds 108 bytes on Linux, 104 on macOS; "/kernel-ipc-5" and a closing zero come on top.
 _SOCKET_PATH_LIMIT = 88
@@ -63,6 +75,9 @@ class Kernel:
         too long for a socket.
     cwd, env
         Where the kernel starts, and its environment.
+    memory_limit_bytes : int, optional
+        What the kernel and its children may have resident. A control group of its own enforces it where one
+        can be made; in any case the one who runs cells looks, and kills a kernel that is over it.
     """
 
     def __init__(
@@ -74,8 +89,11 @@ class Kernel:
         env: Mapping[str, str] | None = None,
         start_timeout_s: float = 60.0,
         extra_arguments: tuple[str, ...] = (),
+        memory_limit_bytes: int | None = None,
     ) -> None:
         self.name = name
+        self.memory_limit_bytes = memory_limit_bytes
+        self.memory: MemoryMeter | None = None
         self.client: Any = None
         self.manager: Any = None
         self._wanted_directory = directory
@@ -86,6 +104,9 @@ class Kernel:
         self._extra_arguments = extra_arguments
         self._process: Any = None
         self._stopped = False
+        self._oom: OomWatch | None = None
+        self._group: LimitedGroup | None = None
+        self._over_limit: str | None = None
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -115,6 +136,7 @@ class Kernel:
             self.launch()
         try:
             self._wait_until_ready()
+            self._guard()
         except BaseException:
             self.stop(now=True)
             raise
@@ -132,11 +154,11 @@ class Kernel:
                 self.client.stop_channels()
                 self.client = None
             if self.manager is not None:
-                if self._process is not None and self._process.poll() is None:
-                    self._process.kill()
-                    self._process.wait()
+                self._end_processes()
                 self.manager.cleanup_resources()
         finally:
+            if self._group is not None:
+                self._group.remove()
             shutil.rmtree(self._directory, ignore_errors=True)
 
     # -- use ---------------------------------------------------------------------------------------
@@ -153,16 +175,39 @@ class Kernel:
             self.manager.interrupt_kernel()
 
     def kill(self) -> None:
-        """Kill the process at once."""
+        """Kill the process at once, and the children of its process group."""
         if self._process is not None:
-            # jupyter_client's own kill waits and signals a group; the process alone is certain.
-            self._process.kill()
+            # jupyter_client's own kill waits; a stopped kernel would keep it waiting.
+            self._end_processes()
         elif self.manager is not None:
             self.manager.shutdown_kernel(now=True)
 
+    def over_limit(self, clock_s: float) -> bool:
+        """Whether the kernel has more memory than it may; if so it is killed."""
+        if self.memory is None:
+            return False
+        used = self.memory.sample(clock_s)
+        if self.memory_limit_bytes is None or used <= self.memory_limit_bytes:
+            return False
+        self._over_limit = self._limit_words(self.memory.end().peak_bytes)
+        self.kill()
+        return True
+
     def ending(self) -> str:
-        """Say how the process ended."""
-        return ending(self._process.poll() if self._process is not None else None)
+        """Say how the process ended: by its own exit, a signal, its memory limit, the system for memory."""
+        if self._over_limit is not None:
+            return self._over_limit
+        returncode = self._process.poll() if self._process is not None else None
+        oom = self._oom.killed() if self._oom is not None and returncode == -signal.SIGKILL else None
+        if oom is not None and self._group is not None:
+            return self._limit_words(self._group.peak_bytes() or 0)
+        return oom or ending(returncode)
+
+    def _limit_words(self, peak_bytes: int) -> str:
+        limit = self.memory_limit_bytes or 0
+        # A group of our own stops the kernel at the limit, so that its peak is never above it.
+        peak = max(peak_bytes, limit)
+        return f"killed: memory limit of {limit / MB:.0f} MB exceeded (peak {peak / MB:.0f} MB)"
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -184,6 +229,39 @@ class Kernel:
             msg = f"kernel {self.name!r} could not be started: {type(error).__name__}: {error}"
             raise KernelDidNotStart(msg) from error
         self._process = getattr(manager.provisioner, "process", None)
+        if self._process is not None:
+            pid = self._process.pid
+            self.memory = MemoryMeter(pid)
+            if self.memory_limit_bytes is not None:
+                self._group = LimitedGroup.around(pid, self.memory_limit_bytes)
+            self._oom = OomWatch(pid)
+
+    def _guard(self) -> None:
+        """Have a kernel of IPython's bound what a cell sends; the answer is not waited for."""
+        if self.manager.ipykernel:
+            install = f"names['install'](get_ipython(), {OUTPUT_LIMIT_BYTES})"
+            code = f"(lambda names: (exec({_guard_source()!r}, names), {install}))({{'__name__': 'guard'}})"
+            self.client.execute(
+                code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
+            )
+
+    def _end_processes(self) -> None:
+        """Kill what is left of the kernel: its process, its children, its process group."""
+        process = self._process
+        if process is None:
+            return
+        left = [(pid, start_ticks(pid)) for pid in descendants(process.pid)]
+        if process.poll() is None:
+            process.kill()
+        with contextlib.suppress(OSError):
+            # The kernel leads a group of its own (jupyter_client starts it in a new session).
+            os.killpg(process.pid, signal.SIGKILL)
+        for pid, began in left:
+            if began is not None and start_ticks(pid) == began:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(ENDS_WITHIN_S)
 
     def _wait_until_ready(self) -> None:
         self.client = self.manager.blocking_client()
@@ -197,6 +275,11 @@ class Kernel:
             else:
                 msg = f"kernel {self.name!r} died at its start: {self.ending()}"
             raise KernelDidNotStart(msg) from error
+
+
+@functools.cache
+def _guard_source() -> str:
+    return inspect.getsource(kernel_guard)
 
 
 def places_for_sockets() -> Iterator[Path]:

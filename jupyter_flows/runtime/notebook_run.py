@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,6 +59,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         Names of tasks that run, with what they need; empty: all.
     start : str, optional
         A task that runs, with all below it.
+    time_limit_s : float, optional
+        How long the whole notebook may take; what was done by then is kept.
+    memory_limit_bytes : int, optional
+        What each kernel may use.
     """
 
     parallel: Parallel = "off"
@@ -66,6 +71,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     earlier: Earlier | None = None
     only: tuple[str, ...] = ()
     start: str | None = None
+    time_limit_s: float | None = None
+    memory_limit_bytes: int | None = None
 
     @property
     def most_kernels(self) -> int:
@@ -145,17 +152,11 @@ class NotebookRun:
             # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
             document = Document(nb, self._flow_name)
             graph = self._graph(document)
+            manager.outputs.on_output = on_output
 
             def runner(kernel: Kernel) -> CellRunner:
                 self._pipe.log("INFO", f"kernel {kernel.name} started")
-                return CellRunner(
-                    nb,
-                    kernel,
-                    allow_errors=allow_errors,
-                    on_output=on_output,
-                    on_change=manager.changed_now,
-                    on_silence=manager.save_if_due,
-                )
+                return CellRunner(manager.outputs, kernel, allow_errors=allow_errors)
 
             if graph is None:
                 first.start()
@@ -163,7 +164,7 @@ class NotebookRun:
                 try:
                     self._run_plain(manager, only, document, cell_timeout_s)
                 finally:
-                    _finish(nb, [only])
+                    _finish(manager, [only])
                 return
             self._run_graph(
                 manager,
@@ -187,7 +188,12 @@ class NotebookRun:
 
             def another() -> Kernel:
                 number = f"-{len(made)}" if made or self._launched else ""
-                kernel = Kernel(name, directory=base / f"kernel{number}", start_timeout_s=start_timeout_s)
+                kernel = Kernel(
+                    name,
+                    directory=base / f"kernel{number}",
+                    start_timeout_s=start_timeout_s,
+                    memory_limit_bytes=self._options.memory_limit_bytes,
+                )
                 made.append(kernel)
                 kernel.launch()
                 return kernel
@@ -242,6 +248,8 @@ class NotebookRun:
             {slug: document.codes(found) for slug, found in document.places_by_task(graph.slugs).items()},
         )
         runners: list[CellRunner] = []
+        limit_s = self._options.time_limit_s
+        deadline_at = None if limit_s is None else time.monotonic() + limit_s
 
         def noted(kernel: Kernel) -> CellRunner:
             runners.append(runner(kernel))
@@ -282,7 +290,14 @@ class NotebookRun:
             final = FlowRunner(
                 graph,
                 executor=executor,
-                backend=SeatedCells(seats, book, document, slugs=graph.slugs, cell_timeout_s=cell_timeout_s),
+                backend=SeatedCells(
+                    seats,
+                    book,
+                    document,
+                    slugs=graph.slugs,
+                    cell_timeout_s=cell_timeout_s,
+                    deadline_at=deadline_at,
+                ),
                 reporter=EngineReporter(
                     self._pipe, tell=restored.teller(states.state, self._pipe), directory=self._directory
                 ),
@@ -293,7 +308,7 @@ class NotebookRun:
             )
             self.state, self.message = final_message(graph, final)
         finally:
-            _finish(manager.nb, runners)
+            _finish(manager, runners)
             seats.close()
             book.close()
 
@@ -399,14 +414,13 @@ class _Restored:
         return heard
 
 
-def _finish(nb: Any, runners: list[CellRunner]) -> None:
+def _finish(manager: TimedManager, runners: list[CellRunner]) -> None:
     """Write what kernels say at the end: their language, and the state of widgets."""
     alive = [runner for runner in runners if not runner.dead]
     if alive:
         with contextlib.suppress(Exception):
-            nb.metadata["language_info"] = alive[0].language_info()
-    for runner in runners:
-        runner.outputs.set_widgets_metadata()
+            manager.nb.metadata["language_info"] = alive[0].language_info()
+    manager.outputs.set_widgets_metadata()
 
 
 def _width(graph: FlowGraph) -> int:

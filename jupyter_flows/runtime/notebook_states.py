@@ -7,25 +7,32 @@ each cell makes the cost of a run grow with the square of its length).
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from papermill.engines import NotebookExecutionManager
-from papermill.iorw import papermill_io, write_ipynb
+from papermill.iorw import papermill_io
 
 from jupyter_flows.notebook.write import NotebookFile, mark_cell
+from jupyter_flows.runtime.notebook_outputs import NotebookOutputs
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
 
-SAVE_EVERY_S = 2.0
-"""The notebook on disk is never further behind than this..."""
-MOST_OF_TIME = 0.1
-"""...unless writing it takes so long that saving would eat more than this part of the run."""
+SAVE_EVERY_S = 1.0
+"""The notebook on disk is written this often while it changes, so that it is at most 2 s behind..."""
+MOST_OF_TIME = 0.5
+"""...unless writing it takes so long that saving would go on for more than this part of the run."""
 REMOTE_SAVE_EVERY_S = 30.0
+TICK_S = 0.25
+PROGRESS_EVERY_S = 0.5
+"""How often a task's progress is told at most."""
 
 ENDED: frozenset[str] = frozenset(
     {"Success", "Cached", "Mapped", "Skipped", "Failed", "TimedOut", "TriggerFailed", "Cancelled"}
@@ -34,62 +41,168 @@ FAILED: frozenset[str] = frozenset({"Failed", "TimedOut", "Cancelled"})
 
 
 class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
-    """Papermill's manager of a notebook's metadata, which saves by time and never half a file."""
+    """Papermill's manager of a notebook's metadata, which saves by time and never half a file.
 
-    def __init__(self, nb: Any, output_path: str | None = None, **options: Any) -> None:
+    A thread of its own saves, so that no kernel's thread waits for a disk; what it writes are copies of cells
+    that were taken under :attr:`lock`. A disk that is full or gone ends no run: :attr:`unsaved` says so.
+
+    Attributes
+    ----------
+    lock : RLock
+        Held by whoever writes into the notebook.
+    outputs : NotebookOutputs
+        The outputs of its cells, for those who run them.
+    unsaved : str
+        Why the last attempt to save failed; empty if it did not.
+    on_tick : list of callables
+        Called a few times a second while the notebook is open.
+    say : callable
+        Told, once for each reason, that saving failed.
+    """
+
+    def __init__(
+        self,
+        nb: Any,
+        output_path: str | None = None,
+        *,
+        mask: Callable[[str], str] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(nb, output_path=output_path, **options)
+        self.lock = threading.RLock()
+        self.outputs = NotebookOutputs(nb, lock=self.lock, on_change=self.changed)
+        self.unsaved = ""
+        self.on_tick: list[Callable[[], None]] = []
+        self.say: Callable[[str], None] = lambda _text: None
         local = _local_path(output_path)
-        self._file = NotebookFile(local) if local is not None else None
+        self._file = _file_for(local, output_path, mask) if output_path else None
         self._every_s = SAVE_EVERY_S if local is not None else REMOTE_SAVE_EVERY_S
         self._next_save_at = time.monotonic() + self._every_s
         self._dirty = True
+        self._saving = threading.Lock()
+        self._closing = threading.Event()
+        self._saver: threading.Thread | None = None
 
     def changed(self, index: int | None = None) -> None:
         """Note that a cell (None: any cell) is not what was saved last."""
         self._dirty = True
         if self._file is not None:
             self._file.changed(index)
-
-    def changed_now(self, index: int | None) -> None:
-        """Note a change, and save if it is time."""
-        self.changed(index)
-        self.save_if_due()
+        if self._saver is None and not self._closing.is_set():
+            self._begin_saving()
 
     def save(self, **_options: Any) -> None:
-        """Papermill asks at each cell's start and end; it is done when it is due."""
-        self.save_if_due()
+        """Papermill asks at each cell's start and end; the saver does it when it is due."""
+        self._dirty = True
 
     def autosave_cell(self) -> None:
-        """Papermill asks at each output."""
-        self.save_if_due()
+        """Papermill asks at each output; the saver does it when it is due."""
 
     def save_if_due(self) -> None:
         """Save if something changed and the last time is long enough ago."""
-        if self._dirty and self.output_path and time.monotonic() >= self._next_save_at:
+        if self._dirty and self._file is not None and time.monotonic() >= self._next_save_at:
             self.save_now()
 
     def save_now(self, *, final: bool = False) -> None:
-        """Save."""
-        if not self.output_path:
+        """Save; the last time, *final*, in the caller's thread and for good."""
+        if final:
+            self.close()
+        if self._file is None:
             return
-        began = time.monotonic()
-        if self._file is not None:
-            self._file.save(self.nb, final=final)
-        else:
-            write_ipynb(self.nb, self.output_path)
-        self._dirty = False
-        ended = time.monotonic()
-        self._next_save_at = ended + max(self._every_s, (ended - began) / MOST_OF_TIME)
+        with self._saving:
+            began = time.monotonic()
+            self._dirty = False
+            try:
+                self._file.save(self.nb, final=final, cell=self.outputs.still)
+            except OSError as error:
+                self._dirty = True
+                self._tell_unsaved(not_saved(self._file.path, error))
+            else:
+                self.unsaved = ""
+            ended = time.monotonic()
+            self._next_save_at = max(began + self._every_s, ended + (ended - began) / MOST_OF_TIME)
+            if final:
+                self._file.close()
+
+    def close(self) -> None:
+        """Stop saving by time."""
+        self._closing.set()
+        saver = self._saver
+        if saver is not None and saver is not threading.current_thread():
+            saver.join()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Papermill's metadata of a cell that begins."""
-        self.changed(cell_index)
-        super().cell_start(cell, cell_index, **kwargs)
+        with self.lock:
+            super().cell_start(cell, cell_index, **kwargs)
+            self.changed(cell_index)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Papermill's metadata of a cell that ended."""
-        self.changed(cell_index)
-        super().cell_complete(cell, cell_index, **kwargs)
+        with self.lock:
+            super().cell_complete(cell, cell_index, **kwargs)
+            self.changed(cell_index)
+
+    def cell_exception(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Papermill's mark of a cell that failed."""
+        with self.lock:
+            super().cell_exception(cell, cell_index, **kwargs)
+            self.changed(cell_index)
+
+    def _begin_saving(self) -> None:
+        with self.lock:
+            if self._saver is None:
+                self._saver = threading.Thread(target=self._save_by_time, name="notebook saver", daemon=True)
+                self._saver.start()
+
+    def _save_by_time(self) -> None:
+        while not self._closing.wait(TICK_S):
+            for tick in self.on_tick:
+                tick()
+            self.save_if_due()
+
+    def _tell_unsaved(self, text: str) -> None:
+        if not self.unsaved:
+            self.say(text)
+        self.unsaved = text
+
+
+class _RemoteFile(NotebookFile):
+    """An executed notebook that papermill's own handlers write, to wherever they reach."""
+
+    def __init__(self, location: str, *, mask: Callable[[str], str] | None) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="jupyter-flows-")
+        super().__init__(Path(self._scratch.name) / "executed.ipynb", mask=mask)
+        self._location = location
+
+    def save(self, nb: Any, **options: Any) -> None:
+        """Write here, then there."""
+        super().save(nb, **options)
+        papermill_io.write(self.path.read_text("utf-8"), self._location)
+
+    def close(self) -> None:
+        """Let go of the copy here."""
+        super().close()
+        self._scratch.cleanup()
+
+
+def _file_for(local: Path | None, output_path: str, mask: Callable[[str], str] | None) -> NotebookFile:
+    return NotebookFile(local, mask=mask) if local is not None else _RemoteFile(output_path, mask=mask)
+
+
+def not_saved(path: Path, error: OSError) -> str:
+    """Say why a notebook could not be saved: where, what, and how much room there is."""
+    try:
+        disk = shutil.disk_usage(path.parent)
+        room = f"; {_mb(disk.free)} of {_mb(disk.total)} free"
+    except OSError:
+        room = ""
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"the executed notebook cannot be saved to {path}: {reason}{room}"
+
+
+def _mb(size_bytes: int) -> str:
+    return "0 B" if size_bytes == 0 else f"{size_bytes / 1_048_576:.3g} MB"
 
 
 class NotebookStates:
@@ -131,6 +244,12 @@ class NotebookStates:
         map_index: int = -1,
     ) -> None:
         """Write a state everywhere."""
+        with self._manager.lock:
+            self._state(slug, name, state, message=message, attempt=attempt, map_index=map_index)
+
+    def _state(
+        self, slug: str, name: str, state: StateName, *, message: str, attempt: int | None, map_index: int
+    ) -> None:
         now = utc_now()
         self.last[slug] = state
         if state == "Running":
@@ -162,6 +281,7 @@ class NotebookStates:
                 started_at=self._started.get(slug),
                 ended_at=now if state in ENDED else None,
                 attempts=self.attempts(slug),
+                measured=self._manager.outputs.measured.get(index),
             )
             if begins:
                 self._manager.cell_start(cell, index)
@@ -171,7 +291,6 @@ class NotebookStates:
                 self._manager.cell_complete(cell, cell_index=index)
             else:
                 self._manager.changed(index)
-                self._manager.save_if_due()
 
 
 def _failed_cell(nb: Any, indices: tuple[int, ...]) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from jupyter_flows.core.signals import SKIP
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine import cell_options
-from jupyter_flows.engine.backend import TaskTimedOut
+from jupyter_flows.engine.limits import RunTimedOut, TaskTimedOut
 from jupyter_flows.engine.namespace import in_directory
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
 from jupyter_flows.engine.task_runner import CellKept, condition_failed, kept_message, skip_message
@@ -22,7 +22,13 @@ from jupyter_flows.executors.threads import ThreadCalls
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.runtime.book import Book
 from jupyter_flows.runtime.document import Document
-from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
+from jupyter_flows.runtime.kernel_backend import (
+    CellFailed,
+    CellRunner,
+    CellStopped,
+    CellTimedOut,
+    RunTimeOver,
+)
 from jupyter_flows.runtime.seats import ReplayFailed, Seat, Seats
 
 _WRAPPER = "get_ipython()._flows_wrapper"
@@ -41,6 +47,8 @@ class SeatedCells:
         Slugs by task.
     cell_timeout_s : float, optional
         For cells without a timeout of their own.
+    deadline_at : float, optional
+        When the time of the whole run is over (``time.monotonic``).
     """
 
     def __init__(
@@ -51,12 +59,14 @@ class SeatedCells:
         *,
         slugs: Mapping[Task, str],
         cell_timeout_s: float | None,
+        deadline_at: float | None = None,
     ) -> None:
         self._seats = seats
         self._book = book
         self._document = document
         self._slugs = slugs
         self._cell_timeout_s = cell_timeout_s
+        self._deadline_at = deadline_at
         self._counter = itertools.count(1)
         self._places = document.places_by_task(slugs)
 
@@ -127,11 +137,20 @@ class SeatedCells:
     ) -> dict[str, str]:
         count = next(self._counter)
         try:
-            return runner.call(place, name=name, timeout_s=timeout_s, expressions=expressions)
+            return runner.call(
+                place,
+                name=name,
+                timeout_s=timeout_s,
+                deadline_at=self._deadline_at,
+                expressions=expressions,
+            )
+        except RunTimeOver as error:
+            msg = "was not finished: the time limit of the run was over"
+            raise RunTimedOut(msg) from error
         except CellTimedOut as error:
             msg = f"took longer than {timeout_s or 0:g} s"
             raise TaskTimedOut(msg) from error
-        except CellFailed as error:
+        except (CellFailed, CellStopped) as error:
             raise EngineCellFailed(str(error), error) from error
         finally:
             self._document.number(place, count)
@@ -177,6 +196,8 @@ class SeatedCalls(ThreadCalls):
     def interrupt(self) -> None:
         """Interrupt the kernels that are at work, and then whoever waits for them."""
         for seat in self._seats.busy():
+            if seat.runner is not None:
+                seat.runner.stop()
             with contextlib.suppress(Exception):
                 seat.kernel.interrupt()
         super().interrupt()

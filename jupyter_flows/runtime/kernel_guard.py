@@ -1,0 +1,131 @@
+"""What runs in a headless kernel of IPython's before any cell: no cell can flood the run.
+
+The source of this module is sent to the kernel, which need not have this package: it uses the standard
+library and what IPython gives. A cell that prints 500 MB would otherwise make 500 MB of messages, and the
+run's process would have to hold them to count them; here what is over a cell's limit is counted where it is
+made, and only the number is sent. Texts go out in pieces: no message is large, and a fast printer waits
+for its reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DROPPED_MIME = "application/vnd.jupyter-flows.dropped+json"
+PIECE = 1_000_000
+SEND_EVERY = 4_000_000
+
+
+class Guard:
+    """Counts what a cell sends, and stands before the kernel's ways to send.
+
+    Parameters
+    ----------
+    limit : int
+        What a cell may send: bytes of data, characters of streams.
+    """
+
+    def __init__(self, shell: Any, limit: int) -> None:
+        self.limit = self.left = limit
+        self.dropped = 0
+        self.unsent = 0
+        self.guarded: list[Any] = []
+        self.publish = shell.display_pub.publish
+        self.clear = shell.display_pub.clear_output
+        self.write_format_data = shell.displayhook.write_format_data
+
+    def before_cell(self) -> None:
+        """Start counting."""
+        import sys
+
+        self.left = self.limit
+        self.dropped = 0
+        for stream in (sys.stdout, sys.stderr):
+            if stream not in self.guarded and hasattr(stream, "pub_thread"):
+                self.guarded.append(stream)
+                stream.write = self.writer(stream)  # type: ignore[method-assign]
+
+    def after_cell(self) -> None:
+        """Tell what was not sent."""
+        if self.dropped:
+            self.publish({DROPPED_MIME: {"bytes": self.dropped}, "text/plain": ""}, {})
+            self.dropped = 0
+
+    def writer(self, stream: Any) -> Any:
+        """Return a ``write`` for a stream of the kernel."""
+        write = stream.write
+
+        def limited(string: str) -> int:
+            if not isinstance(string, str) or not string:
+                return write(string)  # type: ignore[no-any-return]
+            size = len(string)
+            if size > self.left:
+                self.dropped += size - self.left
+                string = string[: self.left]
+            self.left -= len(string)
+            for begin in range(0, len(string), PIECE):
+                part = string[begin : begin + PIECE]
+                write(part)
+                self.unsent += len(part)
+                if self.unsent >= SEND_EVERY:
+                    self.unsent = 0
+                    stream.flush()
+            return size
+
+        return limited
+
+    def limited_publish(self, data: Any, metadata: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Display; an update takes the place of what was there, so it is measured by itself."""
+        if isinstance(data, dict):
+            if not kwargs.get("update"):
+                data = self.kept(data)
+            elif _size(data) > self.limit:
+                self.dropped += _size(data)
+                data = {}
+        if data:
+            self.publish(data, metadata, *args, **kwargs)
+
+    def limited_clear(self, *args: Any, **kwargs: Any) -> None:
+        """Clear; what was there counts no more."""
+        self.left = self.limit
+        self.clear(*args, **kwargs)
+
+    def limited_result(self, format_dict: Any, md_dict: Any = None) -> None:
+        """Send the value of a cell's last expression."""
+        self.write_format_data(self.kept(format_dict), md_dict)
+
+    def kept(self, data: Any) -> Any:
+        """Return data if there is room for it, else the beginning of its text."""
+        size = _size(data)
+        if size <= self.left:
+            self.left -= size
+            return data
+        self.dropped += size
+        text = data.get("text/plain")
+        return {"text/plain": text[:1000]} if isinstance(text, str) else {}
+
+
+def _size(data: Any) -> int:
+    size = 0
+    for value in data.values():
+        if isinstance(value, bytes):
+            size += len(value) * 4 // 3
+        elif isinstance(value, str):
+            size += len(value)
+    return size
+
+
+def install(shell: Any, limit: int) -> None:
+    """Limit what each cell of a kernel sends."""
+    import contextlib
+
+    guard = Guard(shell, limit)
+    shell.display_pub.publish = guard.limited_publish
+    shell.display_pub.clear_output = guard.limited_clear
+    shell.displayhook.write_format_data = guard.limited_result
+    if hasattr(shell, "_tee"):
+        # IPython 9 keeps all that cells print a second time, in the kernel's memory, for %history.
+        # It also puts back the streams' own ``write`` after each cell, so ours comes before the next one.
+        shell._tee = lambda channel: contextlib.nullcontext()  # noqa: ARG005, SLF001
+    shell.events.register("pre_execute", guard.before_cell)
+    shell.events.register("post_execute", guard.after_cell)
