@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the flow that a notebook already is, without an edit.",
     ),
     "check": ("jupyter_flows.cli.check:command", "Prove a notebook's graph by running its cells by it."),
+    "execute": (
+        "jupyter_flows.cli.execute:command",
+        "Run a notebook headless, here and now, with no server.",
+    ),
     "agent": ("jupyter_flows.cli.agent:command", "Start, list and install agents."),
     "server": ("jupyter_flows.cli.server:command", "Start a server, see its state, manage its tokens."),
     "demo": (

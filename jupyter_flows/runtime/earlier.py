@@ -79,6 +79,7 @@ def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
     CheckpointUnreadable : its checkpoint is gone.
     """
     content = notebook_content(read_text(path), path=str(path))
+    path = path.absolute()
     facts = content.get("metadata", {}).get(KEY)
     if not isinstance(facts, dict):
         msg = f"{path}: not an executed notebook of jupyter flows, so there is nothing to go on from"

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ ENDS_WITHIN_S = 5.0
 # sun_path holds 108 bytes on Linux, 104 on macOS; "/kernel-ipc-5" and a closing zero come on top.
 _SOCKET_PATH_LIMIT = 88
 _MKDTEMP_LETTERS = 8
+ENDING_GRACE_S = 5.0
+"""How long a kernel that is asked to end may take."""
 
 
 def installed_kernels() -> tuple[str, ...]:
@@ -149,8 +152,7 @@ class Kernel:
         try:
             if self.client is not None:
                 if not now and self.is_alive():
-                    with contextlib.suppress(RuntimeError):
-                        self.manager.shutdown_kernel(now=False)
+                    self._ask_to_end()
                 self.client.stop_channels()
                 self.client = None
             if self.manager is not None:
@@ -160,6 +162,13 @@ class Kernel:
             if self._group is not None:
                 self._group.remove()
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _ask_to_end(self) -> None:
+        """Ask the kernel to end, and wait a moment; the manager would interrupt it, and that is logged."""
+        self.client.shutdown()
+        until = time.monotonic() + ENDING_GRACE_S
+        while self.is_alive() and time.monotonic() < until:
+            time.sleep(0.005)
 
     # -- use ---------------------------------------------------------------------------------------
 

@@ -8,23 +8,20 @@ not parse) is run from top to bottom, as papermill would.
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from nbformat import from_dict
 
 from jupyter_flows.core.state import Success
-from jupyter_flows.errors import FlowsError, KernelDied
+from jupyter_flows.errors import FlowsError, InvalidNotebook, KernelDied
 from jupyter_flows.notebook.write import KEY, unmark
-from jupyter_flows.runtime.book import Book
+from jupyter_flows.runtime.book import Book, Gift
 from jupyter_flows.runtime.code_digests import code_digests
 from jupyter_flows.runtime.document import Document
-from jupyter_flows.runtime.earlier import Earlier
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
@@ -32,52 +29,13 @@ from jupyter_flows.runtime.passing import Needs, apart, needs_of, without
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
 from jupyter_flows.runtime.resume import Resumption, chosen, resume
+from jupyter_flows.runtime.run_options import RunOptions
 from jupyter_flows.runtime.seated_cells import SeatedCells, SeatedExecutor
 from jupyter_flows.runtime.seats import Seats
 from jupyter_flows.schema.runs import StateName
 
 if TYPE_CHECKING:
     from jupyter_flows.core.graph import FlowGraph
-
-Parallel = Literal["off", "processes"]
-
-
-class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the cells of a notebook are run.
-
-    Parameters
-    ----------
-    parallel : {"off", "processes"}
-        One after the other in one kernel, or independent ones at once in several.
-    jobs : int
-        Most kernels at once; 0: twice the number of cores.
-    checkpoint : Path, optional
-        Directory for what cells give, to go on from; None: a temporary one, removed at the end.
-    earlier : Earlier, optional
-        A run whose successful tasks stand.
-    only : tuple of str
-        Names of tasks that run, with what they need; empty: all.
-    start : str, optional
-        A task that runs, with all below it.
-    time_limit_s : float, optional
-        How long the whole notebook may take; what was done by then is kept.
-    memory_limit_bytes : int, optional
-        What each kernel may use.
-    """
-
-    parallel: Parallel = "off"
-    jobs: int = 0
-    checkpoint: Path | None = None
-    earlier: Earlier | None = None
-    only: tuple[str, ...] = ()
-    start: str | None = None
-    time_limit_s: float | None = None
-    memory_limit_bytes: int | None = None
-
-    @property
-    def most_kernels(self) -> int:
-        """Most kernels at once."""
-        return self.jobs or 2 * (os.cpu_count() or 1)
 
 
 class NotebookRun:
@@ -99,6 +57,9 @@ class NotebookRun:
     all_cells, by_heading : bool
         Which cells are tasks, as when the notebook was registered.
     options : RunOptions
+    on_end : callable, optional
+        ``on_end(nb, state, message)``, called when all cells have ended, before the notebook is saved for the
+        last time.
 
     Attributes
     ----------
@@ -117,7 +78,10 @@ class NotebookRun:
         all_cells: bool = False,
         by_heading: bool = False,
         options: RunOptions | None = None,
+        on_end: Callable[[Any, StateName, str], None] | None = None,
     ) -> None:
+        self._on_end = on_end
+        self._gifts: dict[str, Gift] | None = None
         self._options = options or RunOptions()
         self._all_cells = all_cells
         self._by_heading = by_heading
@@ -146,8 +110,55 @@ class NotebookRun:
         KernelNotFound, KernelDidNotStart : no cell ran.
         KeyboardInterrupt : the run was interrupted; the cell under way was, too.
         """
+        try:
+            self._execute(
+                manager,
+                kernel_name,
+                start_timeout_s=start_timeout_s,
+                cell_timeout_s=cell_timeout_s,
+                allow_errors=allow_errors,
+                on_output=on_output,
+            )
+        except KeyboardInterrupt:
+            self.state, self.message = "Cancelled", "interrupted"
+            raise
+
+    def check(self, nb: Any) -> None:
+        """Refuse what cannot be gone on from, or is not there to be chosen, before anything is written.
+
+        Raises
+        ------
+        CannotResume, CheckpointUnreadable, InvalidOption, InvalidNotebook
+        """
+        options = self._options
+        if options.earlier is None and not options.only and options.start is None:
+            return
+        document = Document(nb, self._flow_name)
+        graph = self._graph(document)
+        if graph is None:
+            msg = f"{self._flow_name}: its graph cannot be built, so only the whole notebook can be run"
+            raise InvalidNotebook(msg)
+        needs = needs_of(graph)
+        self._decide(graph, needs, self._digests(document, graph, needs))
+
+    def end(self, nb: Any) -> None:
+        """Let whoever wants to write what the run was into its notebook, before that is saved at the end."""
+        if self._on_end is not None:
+            self._on_end(nb, self.state, self.message)
+
+    def _execute(
+        self,
+        manager: TimedManager,
+        kernel_name: str,
+        *,
+        start_timeout_s: float,
+        cell_timeout_s: float | None,
+        allow_errors: bool,
+        on_output: Callable[[Any], None] | None,
+    ) -> None:
         nb = manager.nb
         unmark(nb)
+        cell_timeout_s = self._options.cell_timeout_s or cell_timeout_s
         with self._places(kernel_name, start_timeout_s) as (another, first, checkpoint):
             # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
             document = Document(nb, self._flow_name)
@@ -242,11 +253,7 @@ class NotebookRun:
 
         own_places = document.own_places(graph.slugs)
         needs = needs_of(graph)
-        digests = code_digests(
-            graph,
-            needs,
-            {slug: document.codes(found) for slug, found in document.places_by_task(graph.slugs).items()},
-        )
+        digests = self._digests(document, graph, needs)
         runners: list[CellRunner] = []
         limit_s = self._options.time_limit_s
         deadline_at = None if limit_s is None else time.monotonic() + limit_s
@@ -355,16 +362,9 @@ class NotebookRun:
     ) -> Resumption:
         """Decide what runs, take over what stands, and say so."""
         earlier = self._options.earlier
-        gifts = earlier.gifts() if earlier is not None else {}
-        found = resume(
-            graph,
-            needs,
-            gifts,
-            digests,
-            wanted=chosen(graph, only=self._options.only, start=self._options.start),
-            is_forced=earlier is not None and earlier.is_forced,
-        )
+        found = self._decide(graph, needs, digests)
         if earlier is not None:
+            gifts = self._gifts or {}
             stands = [gifts[slug] for slug in found.stands]
             earlier.hand_over(stands, book.directory)
             for gift in stands:
@@ -375,6 +375,23 @@ class NotebookRun:
                 self._pipe.log("INFO", f"{slug} runs again: {why}", task=slug)
             self._pipe.log("INFO", f"resumed: {len(found.stands)} tasks stand, {len(found.runs)} run")
         return found
+
+    def _decide(self, graph: FlowGraph, needs: Mapping[str, Needs], digests: Mapping[str, str]) -> Resumption:
+        earlier = self._options.earlier
+        if self._gifts is None:
+            self._gifts = earlier.gifts() if earlier is not None else {}
+        return resume(
+            graph,
+            needs,
+            self._gifts,
+            digests,
+            wanted=chosen(graph, only=self._options.only, start=self._options.start),
+            is_forced=earlier is not None and earlier.is_forced,
+        )
+
+    def _digests(self, document: Document, graph: FlowGraph, needs: Mapping[str, Needs]) -> dict[str, str]:
+        places = document.places_by_task(graph.slugs)
+        return code_digests(graph, needs, {slug: document.codes(found) for slug, found in places.items()})
 
 
 class _Restored:

@@ -12,8 +12,9 @@ from typing import Any
 
 from papermill.engines import Engine
 
-from jupyter_flows.runtime.notebook_run import NotebookRun, RunOptions
+from jupyter_flows.runtime.notebook_run import NotebookRun
 from jupyter_flows.runtime.notebook_states import TimedManager
+from jupyter_flows.runtime.run_options import RunOptions
 
 log = logging.getLogger("papermill")
 
@@ -55,6 +56,9 @@ class FlowsEngine(Engine):  # type: ignore[misc]
         finally:
             manager.cleanup_pbar()
             manager.notebook_complete()
+            run: NotebookRun | None = kwargs.get("run")
+            if run is not None:
+                run.end(manager.nb)
             manager.save_now(final=True)
         return manager.nb
 
