@@ -164,11 +164,15 @@ class CompressedSerializer(Serializer):
     Parameters
     ----------
     serializer : Serializer
-    compression : {"bz2", "gzip", "lzma", "zlib"}
+    format : {"bz2", "gzip", "lzma", "zlib"}, optional
+    compress, decompress : callable, optional
+        Of bytes; in place of a format.
+    compress_kwargs, decompress_kwargs : dict, optional
+        Options of those.
 
     Raises
     ------
-    InvalidTask : another compression.
+    InvalidTask : another format, or not either a format or both functions.
 
     Examples
     --------
@@ -179,18 +183,41 @@ class CompressedSerializer(Serializer):
 
     COMPRESSIONS: ClassVar[dict[str, Any]] = {"bz2": bz2, "gzip": gzip, "lzma": lzma, "zlib": zlib}
 
-    def __init__(self, serializer: Serializer, compression: str) -> None:
-        if compression not in self.COMPRESSIONS:
-            msg = f"CompressedSerializer: compression is {compression!r}; use {', '.join(self.COMPRESSIONS)}"
+    def __init__(  # noqa: PLR0917 - Prefect 1's signature
+        self,
+        serializer: Serializer,
+        format: str | None = None,  # noqa: A002
+        compress: Callable[..., bytes] | None = None,
+        decompress: Callable[..., bytes] | None = None,
+        compress_kwargs: dict[str, Any] | None = None,
+        decompress_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        functions = [one for one in (compress, decompress) if one is not None]
+        if bool(functions) == (format is not None) or len(functions) == 1:
+            msg = "CompressedSerializer takes either a format, or both compress and decompress"
+            raise InvalidTask(msg)
+        if format is not None and format not in self.COMPRESSIONS:
+            msg = f"CompressedSerializer: format is {format!r}; use {', '.join(self.COMPRESSIONS)}"
             raise InvalidTask(msg)
         self.serializer = serializer
-        self.compression = compression
+        self.format = format
+        self.functions = tuple(functions)
+        self.compress_kwargs = compress_kwargs or {}
+        self.decompress_kwargs = decompress_kwargs or {}
+
+    def _functions(self) -> tuple[Callable[..., bytes], Callable[..., bytes]]:
+        # A module cannot be pickled: it is looked up by its name where it is needed.
+        if self.format is None:
+            return self.functions[0], self.functions[1]
+        found = self.COMPRESSIONS[self.format]
+        return found.compress, found.decompress
 
     def serialize(self, value: Any) -> bytes:
         """Serialize and compress."""
-        data: bytes = self.COMPRESSIONS[self.compression].compress(self.serializer.serialize(value))
-        return data
+        compress, _ = self._functions()
+        return compress(self.serializer.serialize(value), **self.compress_kwargs)
 
     def deserialize(self, value: bytes) -> Any:
         """Decompress and deserialize."""
-        return self.serializer.deserialize(self.COMPRESSIONS[self.compression].decompress(value))
+        _, decompress = self._functions()
+        return self.serializer.deserialize(decompress(value, **self.decompress_kwargs))

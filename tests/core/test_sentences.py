@@ -45,7 +45,7 @@ def with_run(text):
 def twice(flow):
     first = one()
     made = add(first)
-    made.set_upstream(first, "x")
+    made.set_upstream(first, key="x")
 
 
 def replaced_by_itself(flow):
