@@ -49,7 +49,7 @@ def test_what_is_used_in_the_block_is_not_warned_of():
                 branch = one()
             with Folder():
                 one(merge(branch, called + 1)["a"])
-            apply_map(lambda x: task(lambda x: x, name="inner")(x), [1, 2])
+            apply_map(task(lambda x: x, name="inner"), [1, 2])
 
 
 def test_a_block_that_breaks_is_not_warned_of():
