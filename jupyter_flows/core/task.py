@@ -420,6 +420,13 @@ class Task:
         msg = f"task {self.name!r} has no value while the flow is built; decide inside a task"
         raise InvalidTask(msg)
 
+    def __format__(self, spec: str) -> str:
+        if current_flow.get() is not None:
+            # f"s3://{bucket}" would be "s3://<Parameter: bucket>" in every run.
+            msg = f"task {self.name!r} has no value while the flow is built; make the text inside a task"
+            raise InvalidTask(msg)
+        return super().__format__(spec)
+
     def __iter__(self) -> Iterator[Task]:
         if self.nout is None:
             msg = f"task {self.name!r} cannot be unpacked; give it nout=N, the number of its results"

@@ -260,6 +260,7 @@ class FlowRunner:
             "date": now,
             "scheduled_start_time": now,
             "logger": logger,
+            "secrets": contexts.context.get("secrets") or {},
             **more,
             "parameters": {**defaults, **parameters},
         }
@@ -421,6 +422,7 @@ class _Run:
             "task_name": task.name,
             "task_full_name": self.plan.full_name(place),
             "task_slug": self._slugs[task],
+            "task_id": self._slugs[task],
             "task_run_id": f"{self._run_id}-{place}",
             "task_run_count": max(1, self.plan.attempts[place]),
             "task_loop_count": 1,

@@ -142,6 +142,10 @@ SENTENCES = [
         "task 'one' has no value while the flow is built; decide inside a task",
     ),
     (
+        lambda: flow_of(lambda flow: f"s3://{Parameter('bucket')()}/rows"),
+        "task 'bucket' has no value while the flow is built; make the text inside a task",
+    ),
+    (
         lambda: flow_of(lambda flow: one(task_args={"colour": "red"})),
         "task 'one' has no attribute 'colour' to set by task_args",
     ),
