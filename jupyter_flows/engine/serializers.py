@@ -8,11 +8,12 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 
-from jupyter_flows.errors import InvalidTask
+from jupyter_flows.errors import InvalidTask, PackageMissing
 
 __all__ = [
     "CompressedSerializer",
@@ -114,6 +115,8 @@ class PandasSerializer(Serializer):
     Raises
     ------
     InvalidTask : pandas knows no such format.
+    PackageMissing : when a value is written or read: the format needs another package, as Arrow's
+        ``parquet`` and ``feather`` need pyarrow.
 
     Examples
     --------
@@ -146,16 +149,30 @@ class PandasSerializer(Serializer):
         write: Callable[..., Any] = getattr(value, f"to_{self.file_type}")
         if self.file_type in {"csv", "json", "html", "xml"}:
             # These write text.
-            return str(write(**self.serialize_kwargs)).encode()
+            with self._needing_packages():
+                return str(write(**self.serialize_kwargs)).encode()
         buffer = io.BytesIO()
-        write(buffer, **self.serialize_kwargs)
+        with self._needing_packages():
+            write(buffer, **self.serialize_kwargs)
         return buffer.getvalue()
 
     def deserialize(self, value: bytes) -> Any:
         """Read the frame."""
         import pandas as pd
 
-        return getattr(pd, f"read_{self.file_type}")(io.BytesIO(value), **self.deserialize_kwargs)
+        with self._needing_packages():
+            return getattr(pd, f"read_{self.file_type}")(io.BytesIO(value), **self.deserialize_kwargs)
+
+    @contextmanager
+    def _needing_packages(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            package = {"excel": "openpyxl", "hdf": "tables", "html": "lxml", "xml": "lxml"}.get(
+                self.file_type, "pyarrow"
+            )
+            msg = f"a result as {self.file_type} needs a package that is not installed: pip install {package}"
+            raise PackageMissing(msg) from error
 
 
 class CompressedSerializer(Serializer):
