@@ -14,6 +14,7 @@ Examples
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from types import ModuleType
@@ -39,8 +40,16 @@ class _ContextModule(ModuleType):
     def __contains__(self, name: object) -> bool:
         return name in context
 
-    def __call__(self, **values: Any) -> AbstractContextManager[Context]:
-        return context(**values)
+    def __iter__(self) -> Iterator[str]:
+        return iter(context)
+
+    def __len__(self) -> int:
+        return len(context)
+
+    def __call__(
+        self, keys: Mapping[str, Any] | None = None, /, **values: Any
+    ) -> AbstractContextManager[Context]:
+        return context(keys, **values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A task that uses it is pickled with it: by name, as any module.

@@ -14,7 +14,11 @@ from jupyter_flows.core.current import current_flow
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
-from jupyter_flows.errors import InvalidFlow
+from jupyter_flows.errors import InvalidFlow, InvalidOption
+
+_RUNNER_OPTIONS = frozenset(
+    {"return_tasks", "runner_cls", "state", "task_contexts", "task_runner_state_handlers"}
+)
 
 
 class Flow(FlowGraph):
@@ -40,6 +44,8 @@ class Flow(FlowGraph):
         executor: Any = None,
         context: Mapping[str, Any] | None = None,
         task_states: Mapping[Task | str, State] | None = None,
+        flow_run_id: str | None = None,
+        flow_run_name: str | None = None,
         reporter: Any = None,
         clock: Any = None,
         **more_parameters: Any,
@@ -51,7 +57,8 @@ class Flow(FlowGraph):
         Parameters
         ----------
         parameters : mapping, optional
-            Values by name; they may be given as keywords too.
+            Values by name; they may be given as keywords too, also those of parameters that are called as
+            an argument of this method.
         run_on_schedule : bool, optional
             Wait for the schedule's times and run at each, until it ends. Default False (in Prefect 1 a
             flow with a schedule waited; here that is asked for).
@@ -62,6 +69,8 @@ class Flow(FlowGraph):
         task_states : mapping, optional
             States that tasks begin with: finished tasks are not run again, so
             ``flow.run(task_states={**state.result, approve: Resume()})`` goes on after an approval.
+        flow_run_id, flow_run_name : str, optional
+            As the run's context has them; default: made for each run.
         reporter : Reporter, optional
             Who hears of states and log lines.
         clock : Clock, optional
@@ -79,6 +88,18 @@ class Flow(FlowGraph):
         if current_flow.get() is self:
             msg = f"flow {self.name!r} is still being built; call run() after the 'with' block"
             raise InvalidFlow(msg)
+        names = {task.name for task in self.parameters()}
+        for name in _RUNNER_OPTIONS & (more_parameters.keys() - names):
+            msg = f"flow {self.name!r}: run() takes no {name}, Prefect 1's option for its own runner"
+            raise InvalidFlow(msg)
+        own = names & {"context", "executor", "task_states", "clock"}
+        if own:
+            given = {"context": context, "executor": executor, "task_states": task_states, "clock": clock}
+            more_parameters.update({name: given[name] for name in own if given[name] is not None})
+            context, executor = (None if name in own else given[name] for name in ("context", "executor"))
+            task_states, clock = (None if name in own else given[name] for name in ("task_states", "clock"))
+        run = {"flow_run_id": flow_run_id, "flow_run_name": flow_run_name}
+        context = {**(context or {}), **{name: value for name, value in run.items() if value is not None}}
         clock = clock or SystemClock()
         runner = FlowRunner(self, executor=executor, reporter=reporter, clock=clock)
         values = {**(parameters or {}), **more_parameters}
@@ -96,7 +117,7 @@ class Flow(FlowGraph):
                 # What is given to the run wins over the clock's (in Prefect 1 the clock won).
                 state = runner.run(
                     {**event.parameter_defaults, **values},
-                    context={**(context or {}), "scheduled_start_time": at},
+                    context={**context, "scheduled_start_time": at},
                     reraise=True,
                 )
             events = self.schedule.events_after(max(at, clock.now()))
@@ -132,12 +153,48 @@ class Flow(FlowGraph):
             return None
         return register(self, project=project_name, **options)
 
-    def visualize(self, flow_state: State | None = None, filename: str | None = None) -> Any:
-        """Return the picture, coloured by *flow_state*; with *filename* (``.svg``) write it there too."""
+    def visualize(
+        self,
+        flow_state: State | None = None,
+        filename: str | None = None,
+        format: str | None = None,  # noqa: A002 - Prefect 1's signature
+        horizontal: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """Return the picture, coloured by *flow_state*; with *filename* write it there too.
+
+        Parameters
+        ----------
+        flow_state : State, optional
+            Of a run of the flow.
+        filename : str, optional
+            With or without the ending ``.svg``.
+        format : "svg", optional
+            There is no other.
+        horizontal : bool
+            False: pictures run from top to bottom.
+
+        Raises
+        ------
+        InvalidOption : another format or ending, or a picture from left to right.
+        """
+        if format not in {None, "svg"} or horizontal:
+            what = "runs from top to bottom" if horizontal else f"is written as svg, not as {format}"
+            msg = f"visualize: the picture {what}; 'jupyter flows graph --dot FILE' writes DOT for Graphviz"
+            raise InvalidOption(msg)
+        if filename is not None and format == "svg" and not filename.endswith(".svg"):
+            filename += ".svg"
         return _widget().picture(self, flow_state=flow_state, filename=filename)
 
-    def serialize(self) -> dict[str, Any]:
-        """Return what registering would send of tasks, edges and parameters, as plain data."""
+    def serialize(self, build: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Prefect 1's signature
+        """Return what registering would send of tasks, edges and parameters, as plain data.
+
+        Raises
+        ------
+        InvalidFlow : with *build*, which in Prefect 1 wrote the code to storage: here registering does.
+        """
+        if build:
+            msg = f"flow {self.name!r}: serialize writes no code; register() writes it to storage"
+            raise InvalidFlow(msg)
         import msgspec
 
         from jupyter_flows.core.serialize import to_flow_spec
@@ -147,20 +204,20 @@ class Flow(FlowGraph):
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
         return plain
 
-    def serialized_hash(self) -> str:
+    def serialized_hash(self, build: bool = False) -> str:  # noqa: FBT001, FBT002
         """Return the SHA-256 of what registering would send of tasks, edges and parameters."""
         import hashlib
 
         import msgspec
 
-        return hashlib.sha256(msgspec.json.encode(self.serialize(), order="deterministic")).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(self.serialize(build), order="deterministic")).hexdigest()
 
-    def save(self, path: str | Path | None = None) -> str:
+    def save(self, fpath: str | Path | None = None) -> str:
         """Write the flow as a cloudpickle; return where it is.
 
         Parameters
         ----------
-        path : path, optional
+        fpath : path, optional
             Default: ``flows/<name>.pickle`` in the home directory of jupyter_flows.
 
         Raises
@@ -169,7 +226,7 @@ class Flow(FlowGraph):
         """
         from jupyter_flows.registering.pickling import pickle_flow
 
-        target = Path(path) if path is not None else self._saved_at(self.name)
+        target = Path(fpath) if fpath is not None else self._saved_at(self.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         data = pickle_flow(self)
         beside = target.with_name(f".{target.name}.{os.getpid()}")
@@ -178,12 +235,12 @@ class Flow(FlowGraph):
         return str(target)
 
     @classmethod
-    def load(cls, path: str | Path) -> Flow:
+    def load(cls, fpath: str | Path) -> Flow:
         """Return a flow that :meth:`save` wrote.
 
         Parameters
         ----------
-        path : path, or the flow's name
+        fpath : path, or the flow's name
             It is executed as pickles are: load only what you or your colleagues saved.
 
         Raises
@@ -194,8 +251,8 @@ class Flow(FlowGraph):
 
         from jupyter_flows.errors import FlowNotFoundInFile
 
-        named = cls._saved_at(str(path))
-        target = Path(path) if Path(path).is_file() or not named.is_file() else named
+        named = cls._saved_at(str(fpath))
+        target = Path(fpath) if Path(fpath).is_file() or not named.is_file() else named
         try:
             found = cloudpickle.loads(target.read_bytes())
         except OSError as error:
@@ -216,8 +273,10 @@ class Flow(FlowGraph):
 
         return load_settings().home / "flows" / f"{slug(name)}.pickle"
 
-    def diagnostics(self) -> str:
+    def diagnostics(self, include_secret_names: bool = False) -> str:  # noqa: FBT001, FBT002
         """Return as JSON text what helps to find out why something does not work; names only, no values.
+
+        Names of secrets that its tasks ask for only with *include_secret_names*.
 
         Examples
         --------
@@ -234,13 +293,16 @@ class Flow(FlowGraph):
             for value in [getattr(self, name)]
             if value is not None
         }
-        found = {
+        found: dict[str, Any] = {
             "version": import_module("jupyter_flows").__version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
             "environment_variables": sorted(name for name in os.environ if name.startswith("JUPYTER_FLOWS_")),
             "flow": {**kinds, "tasks": len(self.tasks), "edges": len(self.edges)},
         }
+        if include_secret_names:
+            names = {getattr(task, "secret_name", None) for task in self.tasks}
+            found["secrets"] = sorted(name for name in names if name)
         return json.dumps(found, indent=2)
 
     def _ipython_display_(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -12,6 +13,7 @@ import pytest
 from jupyter_flows import Flow, Parameter, context, task
 from jupyter_flows.engine import state
 from jupyter_flows.errors import InvalidFlow
+from jupyter_flows.tasks.secrets import PrefectSecret
 
 
 @task
@@ -112,3 +114,27 @@ def test_public_triggers_are_a_module():
 
     assert jupyter_flows.triggers.all_failed.__name__ == "all_failed"
     assert state.Success("x").is_successful()
+
+
+def test_parameters_may_be_called_as_the_arguments_of_run():
+    """A parameter of the flow wins over an argument of its name, which is then not there."""
+    with Flow("names") as flow:
+        found = {name: Parameter(name)() for name in ("context", "clock", "task_states", "executor", "state")}
+    given = dict.fromkeys(found, "a value") | {"state": "WA"}
+    state = flow.run(**given)
+    assert given == {name: state.result[task].result for name, task in found.items()}
+
+
+def test_a_run_has_the_name_and_id_that_it_is_given():
+    """Templates of results name runs by them."""
+    with Flow("named") as flow:
+        told = task(lambda: (context.flow_run_id, context.flow_run_name), name="tell")()
+    assert ("7", "mine") == flow.run(flow_run_id="7", flow_run_name="mine").result[told].result
+
+
+def test_diagnostics_name_secrets_only_if_asked():
+    """Their names, never their values."""
+    with Flow("secret") as flow:
+        PrefectSecret("TOKEN")()
+    assert "TOKEN" not in flow.diagnostics()
+    assert ["TOKEN"] == json.loads(flow.diagnostics(include_secret_names=True))["secrets"]

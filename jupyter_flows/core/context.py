@@ -21,14 +21,17 @@ _current: ContextVar[Mapping[str, Any]] = ContextVar("jupyter_flows_context", de
 _DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
 
-class Context:
-    """Attribute access to the keys of the present run.
+class Context(Mapping[str, Any]):
+    """Attribute access to the keys of the present run; a mapping of them.
 
     Examples
     --------
     >>> with context(parameters={"city": "Oslo"}):
     ...     context.parameters["city"]
     'Oslo'
+    >>> with context(date="2030-01-31"):
+    ...     "{yesterday}.csv".format(**context)
+    '2030-01-30.csv'
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -53,15 +56,20 @@ class Context:
             return day.strftime("%Y%m%d" if nodash else "%Y-%m-%d")
         raise KeyError(name)
 
-    def __contains__(self, name: object) -> bool:
-        return name in _current.get()
+    def __iter__(self) -> Iterator[str]:
+        values = _current.get()
+        yield from values
+        if "date" in values:
+            yield from (key for day in _DAYS for key in (day, f"{day}_nodash"))
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a key, or *default* outside a run."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def to_dict(self) -> dict[str, Any]:
         """Return a copy of all keys."""

@@ -17,6 +17,8 @@ current_tags: ContextVar[frozenset[str]] = ContextVar("jupyter_flows_current_tag
 current_case: ContextVar[Any] = ContextVar("jupyter_flows_current_case", default=None)
 current_resource: ContextVar[Any] = ContextVar("jupyter_flows_current_resource", default=None)
 """The innermost ``with case(...)`` and ``with`` block of a resource; they hear of tasks that are added."""
+current_unused: ContextVar[dict[Any, None] | None] = ContextVar("jupyter_flows_current_unused", default=None)
+"""Tasks that were made in the ``with`` block of a flow and are not in it yet; None outside of one."""
 
 
 @contextlib.contextmanager

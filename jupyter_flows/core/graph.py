@@ -6,7 +6,8 @@ they run one by one, so that a flow of notebook cells runs as the notebook does.
 
 from __future__ import annotations
 
-import heapq
+import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
 from difflib import get_close_matches
@@ -15,13 +16,16 @@ from typing import Any, Self
 
 import msgspec
 
-from jupyter_flows.core.current import current_case, current_flow, current_resource
+from jupyter_flows.core.context import context
+from jupyter_flows.core.current import current_case, current_flow, current_resource, current_unused
 from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.mapping import meant
 from jupyter_flows.core.operators import Constant, collection, holds_task
+from jupyter_flows.core.order import in_order
 from jupyter_flows.core.parameter import Parameter
-from jupyter_flows.core.task import Task, _on_failure
-from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters, InvalidTask
+from jupyter_flows.core.task import Task
+from jupyter_flows.core.task_options import as_handlers
+from jupyter_flows.errors import InvalidFlow, InvalidParameters, InvalidTask
 
 
 class FlowGraph:
@@ -50,22 +54,23 @@ class FlowGraph:
     InvalidFlow : no name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - Prefect 1's signature, in its order
         self,
         name: str,
         schedule: Any = None,
         executor: Any = None,
         run_config: Any = None,
         storage: Any = None,
-        *,
-        tasks: Iterable[Task] = (),
-        edges: Iterable[Edge] = (),
+        tasks: Iterable[Task] | None = None,
+        edges: Iterable[Edge] | None = None,
         reference_tasks: Iterable[Task] | None = None,
-        state_handlers: Iterable[Callable[..., Any]] = (),
+        state_handlers: Iterable[Callable[..., Any]] | None = None,
         on_failure: Callable[..., Any] | None = None,
-        terminal_state_handler: Callable[..., Any] | None = None,
-        on_lost: str = "fail",
+        validate: bool | None = None,  # noqa: FBT001
         result: Any = None,
+        terminal_state_handler: Callable[..., Any] | None = None,
+        *,
+        on_lost: str = "fail",
     ) -> None:
         if not name or not isinstance(name, str):
             msg = "a flow needs a name, e.g. Flow('etl')"
@@ -95,15 +100,15 @@ class FlowGraph:
         self._keyed: dict[tuple[Task, str], None] = {}  # a set would be pickled in an order of its own
         self._reference: tuple[Task, ...] | None = None
         self._tokens: list[Token[Any]] = []
-        self.state_handlers = [*state_handlers]
-        if on_failure is not None:
-            self.state_handlers.append(_on_failure(on_failure))
-        for task in tasks:
+        self.state_handlers = as_handlers(state_handlers, on_failure, f"flow {name!r}")
+        for task in tasks or ():
             self.add_task(task)
-        for edge in edges:
+        for edge in edges or ():
             self._add_edge(edge)
         if reference_tasks is not None:
             self.set_reference_tasks(reference_tasks)
+        if validate:
+            self.validate()
 
     def __repr__(self) -> str:
         return f"<Flow: {self.name}, {len(self.tasks)} tasks>"
@@ -114,12 +119,31 @@ class FlowGraph:
     def __contains__(self, task: object) -> bool:
         return task in self.slugs
 
+    @property
+    def logger(self) -> logging.Logger:
+        """The run's logger; outside of a run the one of all flows."""
+        found: logging.Logger = context.logger
+        return found
+
     def __enter__(self) -> Self:
+        if not self._tokens and current_flow.get() is None:
+            current_unused.set({})
         self._tokens.append(current_flow.set(self))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         current_flow.reset(self._tokens.pop())
+        if current_flow.get() is not None:
+            return
+        unused = current_unused.get() or ()
+        current_unused.set(None)
+        names = [repr(task.name) for task in unused if not isinstance(task, Constant)]
+        if names and kind is None:
+            text = (
+                f"flow {self.name!r}: made in its 'with' block, but not in the flow: {', '.join(names)}; "
+                "call them there, or make them outside of it"
+            )
+            warnings.warn(text, stacklevel=2)
 
     def __getstate__(self) -> dict[str, Any]:
         # What follows from the tasks and the edges is made again when it is loaded: it is half of the bytes.
@@ -157,6 +181,8 @@ class FlowGraph:
         self.slugs[task] = slug
         self._to[task] = []
         self._from[task] = []
+        if (unused := current_unused.get()) is not None:
+            unused.pop(task, None)
         if not isinstance(task, Constant | Parameter):
             for block in (current_case.get(), current_resource.get()):
                 if block is not None:
@@ -173,21 +199,28 @@ class FlowGraph:
         self._numbers[prefix] = number
         return f"{prefix}-{number}"
 
-    def add_edge(
+    def add_edge(  # noqa: PLR0917 - Prefect 1's signature
         self,
         upstream_task: Task,
         downstream_task: Task,
         key: str | None = None,
+        mapped: bool = False,  # noqa: FBT001, FBT002
+        flattened: bool = False,  # noqa: FBT001, FBT002
+        validate: bool | None = None,  # noqa: FBT001
         *,
-        mapped: bool = False,
-        flattened: bool = False,
         kind: Any = "data",
         names: Iterable[str] = (),
         reason: str = "",
     ) -> Edge:
-        """Make *downstream_task* wait for *upstream_task*; return the edge."""
+        """Make *downstream_task* wait for *upstream_task*; return the edge.
+
+        With *validate* the flow is checked at once, else before it runs.
+        """
         edge = Edge(upstream_task, downstream_task, key, mapped, flattened, kind, tuple(names), reason)
-        return self._add_edge(edge)
+        self._add_edge(edge)
+        if validate:
+            self.validate()
+        return edge
 
     def _add_edge(self, edge: Edge) -> Edge:
         self.add_task(edge.upstream_task)
@@ -208,22 +241,26 @@ class FlowGraph:
             raise InvalidFlow(msg)
         self._keyed[task, key] = None
 
-    def chain(self, *tasks: Task) -> list[Edge]:
+    def chain(self, *tasks: Task, validate: bool | None = None) -> list[Edge]:
         """Make each task wait for the one before it."""
-        return [self.add_edge(before, after) for before, after in pairwise(tasks)]
+        edges = [self.add_edge(before, after) for before, after in pairwise(tasks)]
+        if validate:
+            self.validate()
+        return edges
 
-    def set_dependencies(
+    def set_dependencies(  # noqa: PLR0917 - Prefect 1's signature
         self,
         task: Task,
-        *,
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Task] | None = None,
         keyword_tasks: dict[str, Any] | None = None,
-        mapped: bool = False,
+        mapped: bool = False,  # noqa: FBT001, FBT002
+        validate: bool | None = None,  # noqa: FBT001
     ) -> None:
         """Set several dependencies of *task*; plain values become constants, collections become tasks.
 
-        With *mapped*, the task runs once for each item of what is not ``unmapped``.
+        With *mapped*, the task runs once for each item of what is not ``unmapped``. With *validate* the flow
+        is checked at once, else before it runs.
         """
         self.add_task(task)
         for upstream in upstream_tasks or ():
@@ -241,6 +278,8 @@ class FlowGraph:
             else:
                 self._feed(task, key)
                 self.constants.setdefault(task, {})[key] = value
+        if validate:
+            self.validate()
 
     def as_task(self, value: Any) -> Task:
         """Return *value* as a task of this flow: itself, a collection of tasks, or a constant."""
@@ -271,6 +310,14 @@ class FlowGraph:
     def edges_from(self, task: Task) -> list[Edge]:
         """The edges that begin at *task*."""
         return list(self._from[task])
+
+    def all_upstream_edges(self) -> dict[Task, list[Edge]]:
+        """The edges that end at each task."""
+        return {task: list(edges) for task, edges in self._to.items()}
+
+    def all_downstream_edges(self) -> dict[Task, list[Edge]]:
+        """The edges that begin at each task."""
+        return {task: list(edges) for task, edges in self._from.items()}
 
     def upstream_tasks(self, task: Task) -> list[Task]:
         """The tasks that *task* waits for, each once."""
@@ -363,43 +410,27 @@ class FlowGraph:
 
     # -- order and checks ----------------------------------------------------------------------------------
 
-    def sorted_tasks(self) -> list[Task]:
+    def sorted_tasks(self, root_tasks: Iterable[Task] | None = None) -> list[Task]:
         """Return the tasks so that each comes after those it waits for, else in order of addition.
+
+        Parameters
+        ----------
+        root_tasks : iterable of Task, optional
+            Only these, and what waits for them, directly or through others.
 
         Raises
         ------
         FlowCycle : the edges go round in a circle; its tasks are named.
         """
-        place = {task: index for index, task in enumerate(self.slugs)}
-        if all(place[edge.upstream_task] < place[edge.downstream_task] for edge in self._edges):
-            return list(self.slugs)  # tasks that are called in a "with" block always stand like this
-        open_edges = {task: len(edges) for task, edges in self._to.items()}
-        ready = [place[task] for task, count in open_edges.items() if count == 0]
-        heapq.heapify(ready)
-        tasks = list(self.slugs)
-        order: list[Task] = []
-        while ready:
-            task = tasks[heapq.heappop(ready)]
-            order.append(task)
-            for edge in self._from[task]:
-                open_edges[edge.downstream_task] -= 1
-                if open_edges[edge.downstream_task] == 0:
-                    heapq.heappush(ready, place[edge.downstream_task])
-        if len(order) < len(tasks):
-            raise FlowCycle(self._describe_cycle(set(tasks) - set(order)))
-        return order
-
-    def _describe_cycle(self, left: set[Task]) -> str:
-        task = min(left, key=lambda item: self.slugs[item])
-        seen: dict[Task, int] = {}
-        path: list[Task] = []
-        while task not in seen:
-            seen[task] = len(path)
-            path.append(task)
-            task = next(edge.upstream_task for edge in self._to[task] if edge.upstream_task in left)
-        circle = [*reversed(path[seen[task] :])]
-        names = " -> ".join(item.name for item in [*circle, circle[0]])
-        return f"flow {self.name!r} has a cycle: {names}; remove one of these dependencies"
+        if root_tasks is not None:
+            found = dict.fromkeys(root_tasks)
+            agenda = list(found)
+            while agenda:
+                new = [task for task in self.downstream_tasks(agenda.pop()) if task not in found]
+                found.update(dict.fromkeys(new))
+                agenda.extend(new)
+            return [task for task in self.sorted_tasks() if task in found]
+        return in_order(self.name, list(self.slugs), self._edges)
 
     def validate(self) -> None:
         """Refuse a flow that cannot run.
@@ -437,14 +468,20 @@ class FlowGraph:
         )
         return made
 
-    def replace(self, old: Task, new: Task) -> None:
+    def replace(
+        self,
+        old: Task,
+        new: Task,
+        validate: bool = True,  # noqa: FBT001, FBT002 - Prefect 1's signature
+    ) -> None:
         """Put *new* where *old* was: its edges, its constants, its say in the final state.
 
         In Prefect 1 the constants were left behind.
 
         Raises
         ------
-        InvalidFlow : *old* is not in the flow, or *new* is already.
+        InvalidFlow : *old* is not in the flow, or *new* is already; with *validate*, also if *new* does not
+            take the arguments of *old*.
 
         Examples
         --------
@@ -486,19 +523,21 @@ class FlowGraph:
             self.set_dependencies(new if task is old else task, keyword_tasks=values)
         if reference is not None:
             self._reference = tuple(new if task is old else task for task in reference)
+        if validate:
+            self.validate()
 
     def update(
         self,
-        other: FlowGraph,
+        flow: FlowGraph,
         merge_parameters: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
         validate: bool | None = None,  # noqa: FBT001
         merge_reference_tasks: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        """Add all tasks, edges and constants of *other*.
+        """Add all tasks, edges and constants of *flow*.
 
         Parameters
         ----------
-        other : FlowGraph
+        flow : FlowGraph
         merge_parameters : bool
             Whether parameters of one name become one: the other flow's.
         validate : bool, optional
@@ -512,23 +551,23 @@ class FlowGraph:
         """
         if merge_parameters:
             ours = {parameter.name: parameter for parameter in self.parameters()}
-            for parameter in other.parameters():
+            for parameter in flow.parameters():
                 if parameter.name in ours and ours[parameter.name] is not parameter:
-                    self.replace(ours[parameter.name], parameter)
+                    self.replace(ours[parameter.name], parameter, validate=False)
         reference = self.reference_tasks() if merge_reference_tasks else []
-        for task in other.tasks:
+        for task in flow.tasks:
             self.add_task(task)
         known = {(edge.upstream_task, edge.downstream_task, edge.key) for edge in self._edges}
-        for edge in other.edges:
+        for edge in flow.edges:
             if (edge.upstream_task, edge.downstream_task, edge.key) not in known:
                 self._add_edge(edge)
-        for task, values in other.constants.items():
+        for task, values in flow.constants.items():
             for key, value in values.items():
                 if key not in self.constants.get(task, {}):
                     self._feed(task, key)
                     self.constants.setdefault(task, {})[key] = value
         if merge_reference_tasks:
-            self.set_reference_tasks(dict.fromkeys([*reference, *other.reference_tasks()]))
+            self.set_reference_tasks(dict.fromkeys([*reference, *flow.reference_tasks()]))
         if validate or merge_parameters:
             self.validate()
 

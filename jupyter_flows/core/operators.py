@@ -8,6 +8,8 @@ from typing import Any
 
 from jupyter_flows.core.task import Task, _operators
 
+_NO_DEFAULT: Any = object()
+
 
 class _Generated(Task):
     auto_generated = True
@@ -16,9 +18,9 @@ class _Generated(Task):
 class Constant(_Generated):
     """A value that is a task, where a plain value cannot stand."""
 
-    def __init__(self, value: Any, name: str | None = None) -> None:
+    def __init__(self, value: Any, name: str | None = None, **options: Any) -> None:
         self.value = value
-        super().__init__(name or f"Constant[{type(value).__name__}]")
+        super().__init__(name or f"Constant[{type(value).__name__}]", **options)
 
     def run(self) -> Any:
         """Return the value."""
@@ -26,7 +28,20 @@ class Constant(_Generated):
 
 
 class List(_Generated):
-    """The results of several tasks as a list."""
+    """The results of several tasks as a list.
+
+    Examples
+    --------
+    >>> from jupyter_flows import Flow
+    >>> with Flow("pair") as flow:
+    ...     pair = List().bind(Constant(1), 2)
+    >>> flow.run().result[pair].result
+    [1, 2]
+    """
+
+    def bind(self, *args: Any, **options: Any) -> Task:
+        """Bind the items, in order."""
+        return super().bind(**{f"item_{place}": item for place, item in enumerate(args)}, **options)
 
     def run(self, **items: Any) -> Any:
         """Collect them in order."""
@@ -50,14 +65,19 @@ class Set(List):
 
 
 class Dict(_Generated):
-    """The results of several tasks as a dictionary."""
+    """The results of several tasks as a dictionary.
 
-    def __init__(self, keys: tuple[Any, ...] = ()) -> None:
+    Made by hand it takes two lists: ``Dict().bind(keys=["a"], values=[task])``.
+    """
+
+    def __init__(self, keys: tuple[Any, ...] = (), **options: Any) -> None:
         self.keys = keys
-        super().__init__()
+        super().__init__(**options)
 
     def run(self, **items: Any) -> Any:
         """Collect them under their keys."""
+        if "values" in items:
+            return dict(zip(items["keys"], items["values"], strict=True))
         return {key: items[f"item_{place}"] for place, key in enumerate(self.keys)}
 
 
@@ -66,9 +86,9 @@ def _place(key: str) -> int:
 
 
 def _binary(name: str, function: Callable[[Any, Any], Any]) -> type[Task]:
-    def run(self: Task, left: Any, right: Any) -> Any:
+    def run(self: Task, x: Any, y: Any) -> Any:
         del self
-        return function(left, right)
+        return function(x, y)
 
     return type(
         name, (_Generated,), {"run": run, "__doc__": f"``{name}`` of two results.", "__module__": __name__}
@@ -78,17 +98,36 @@ def _binary(name: str, function: Callable[[Any, Any], Any]) -> type[Task]:
 class Not(_Generated):
     """``not`` of a result."""
 
-    def run(self, value: Any) -> Any:
+    def run(self, x: Any) -> Any:
         """Negate."""
-        return not value
+        return not x
 
 
 class GetItem(_Generated):
-    """An item of a result."""
+    """An item of a result.
 
-    def run(self, task_result: Any, key: Any) -> Any:
+    Parameters
+    ----------
+    default : any, optional
+        What stands for a key that is missing; else that fails the task.
+    options : any
+        Of :class:`~jupyter_flows.Task`.
+    """
+
+    def __init__(self, default: Any = _NO_DEFAULT, **options: Any) -> None:
+        if default is not _NO_DEFAULT:
+            self.default = default
+        super().__init__(**options)
+
+    def run(self, task_result: Any, key: Any, default: Any = _NO_DEFAULT) -> Any:
         """Subscribe."""
-        return task_result[key]
+        try:
+            return task_result[key]
+        except KeyError:
+            default = self.__dict__.get("default", _NO_DEFAULT) if default is _NO_DEFAULT else default
+            if default is _NO_DEFAULT:
+                raise
+            return default
 
 
 Add = _binary("Add", operator.add)
@@ -98,6 +137,7 @@ Div = _binary("Div", operator.truediv)
 FloorDiv = _binary("FloorDiv", operator.floordiv)
 Mod = _binary("Mod", operator.mod)
 Pow = _binary("Pow", operator.pow)
+MatMul = _binary("MatMul", operator.matmul)
 And = _binary("And", lambda left, right: left and right)
 Or = _binary("Or", lambda left, right: left or right)
 Equal = _binary("Equal", operator.eq)
@@ -111,8 +151,8 @@ _operators.update(
     {
         kind.__name__: kind
         for kind in (
-            Add, Sub, Mul, Div, FloorDiv, Mod, Pow, And, Or, Equal, NotEqual, GreaterThan, GreaterThanOrEqual,
-            LessThan, LessThanOrEqual, Not, GetItem,
+            Add, Sub, Mul, Div, FloorDiv, Mod, Pow, MatMul, And, Or, Equal, NotEqual, GreaterThan,
+            GreaterThanOrEqual, LessThan, LessThanOrEqual, Not, GetItem,
         )
     }
 )  # fmt: skip

@@ -73,7 +73,11 @@ class Parameter(Task):
     """
 
     def __init__(
-        self, name: str, default: Any = _NO_DEFAULT, *, required: bool | None = None, tags: Any = ()
+        self,
+        name: str,
+        default: Any = _NO_DEFAULT,
+        required: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
+        tags: Iterable[str] | None = None,
     ) -> None:
         self.required = (default is _NO_DEFAULT) if required is None else required
         self.default = None if default is _NO_DEFAULT else default
@@ -88,6 +92,19 @@ class Parameter(Task):
             msg = f"parameter {self.name!r} is required and was not given"
             raise FAIL(msg)
         return self.default
+
+    def copy(self, name: str | None = None, **task_args: Any) -> Parameter:
+        """Return a parameter of another name; a flow has one of each name.
+
+        Examples
+        --------
+        >>> Parameter("city", default="Oslo").copy("town")
+        <Parameter: town>
+        """
+        made = super().copy(**task_args)
+        assert isinstance(made, Parameter)
+        made.name = made.slug = name or self.name
+        return made
 
     def __call__(self, *args: Any, flow: Any = None, **kwargs: Any) -> Parameter:
         """Put this parameter (not a copy) into the flow; return it."""
@@ -121,7 +138,11 @@ class DateTimeParameter(Parameter):
     """
 
     def __init__(
-        self, name: str, default: Any = _NO_DEFAULT, *, required: bool | None = None, tags: Any = ()
+        self,
+        name: str,
+        default: Any = _NO_DEFAULT,
+        required: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
+        tags: Iterable[str] | None = None,
     ) -> None:
         if isinstance(default, datetime):
             default = default.isoformat()  # it is sent to the server

@@ -109,16 +109,35 @@ class PAUSE(PrefectStateSignal):
         super().__init__(message, result, start_time=start_time)
 
 
-def signal_from_state(state: states.State) -> PrefectStateSignal:
-    """Return a signal that leaves the task that raises it in a state like *state*.
+class ENDRUN(Exception):
+    """Raised by a state handler: the task ends in *state*, is not called, and is not tried again.
+
+    Examples
+    --------
+    >>> ENDRUN(states.Success("nothing to do")).state
+    <Success: 'nothing to do'>
+    """
+
+    def __init__(self, state: states.State) -> None:
+        super().__init__(state.message)
+        self.state = state
+
+
+def signal_from_state(state: states.State) -> type[PrefectStateSignal]:
+    """Return the signal that leaves the task that raises it in a state like *state*.
 
     Raises
     ------
     ValueError : no signal stands for such a state.
+
+    Examples
+    --------
+    >>> signal_from_state(states.TimedOut())
+    <class 'jupyter_flows.core.signals.FAIL'>
     """
     for kind in type(state).__mro__:
         for signal in (FAIL, TRIGGERFAIL, VALIDATIONFAIL, SUCCESS, SKIP, RETRY, LOOP, PAUSE):
             if signal.kind is kind:
-                return signal(state.message, result=state.result)
+                return signal
     msg = f"no signal stands for a state {type(state).__name__}"
     raise ValueError(msg)

@@ -24,6 +24,8 @@ class State:
         A sentence for people.
     result : any
         The value, the exception, or for a flow the states of its tasks. Never leaves this process.
+    context : dict, optional
+        What else is to be known of it; never leaves this process either.
     at : aware datetime, optional
         When the state was entered; default now, in UTC.
 
@@ -33,13 +35,29 @@ class State:
     True
     """
 
-    __slots__ = ("at", "message", "result")
+    __slots__ = ("_context", "at", "message", "result")
     finished: ClassVar[bool] = False
+    color: ClassVar[str] = "#696969"
 
-    def __init__(self, message: str | None = None, result: Any = None, *, at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = None,
+        context: dict[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
         self.message = message
         self.result = result
+        self._context = context
         self.at = at or utc_now()
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What else is to be known of it; a dictionary of its own."""
+        if self._context is None:
+            self._context = {}
+        return self._context
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.message!r}>"
@@ -55,6 +73,34 @@ class State:
             at=self.at,
         )
 
+    @classmethod
+    def children(cls, include_self: bool = False, names_only: bool = False) -> list[Any]:  # noqa: FBT001, FBT002
+        """Return the kinds of this state, all the way down.
+
+        Examples
+        --------
+        >>> Failed.children(names_only=True)
+        ['TimedOut', 'TriggerFailed', 'ValidationFailed']
+        """
+        found = [cls] if include_self and not cls.__name__.startswith("_") else []
+        for kind in cls.__subclasses__():
+            found.extend(kind.children(include_self=True))
+        return [kind.__name__ for kind in found] if names_only else found
+
+    @classmethod
+    def parents(cls, include_self: bool = False, names_only: bool = False) -> list[Any]:  # noqa: FBT001, FBT002
+        """Return what this state is a kind of, all the way up."""
+        found = [
+            kind
+            for kind in cls.__mro__
+            if issubclass(kind, State) and kind.__name__[0] != "_" and (include_self or kind is not cls)
+        ]
+        return [kind.__name__ for kind in found] if names_only else found
+
+    def is_meta_state(self) -> bool:
+        """Stands before another state, its ``state``: waits for an agent or for room."""
+        return isinstance(self, _Before)
+
     def is_pending(self) -> bool:
         """Not begun."""
         return isinstance(self, Pending)
@@ -64,8 +110,8 @@ class State:
         return isinstance(self, Queued)
 
     def is_scheduled(self) -> bool:
-        """Begins at a time."""
-        return isinstance(self, Scheduled)
+        """Begins at a time, or waits for room."""
+        return isinstance(self, Scheduled | Queued)
 
     def is_submitted(self) -> bool:
         """An agent took it."""
@@ -112,22 +158,25 @@ class Pending(State):
     """Not begun."""
 
     __slots__ = ()
+    color = "#7ebdff"
 
 
 class Scheduled(Pending):
     """Begins at ``start_time``."""
 
     __slots__ = ("start_time",)
+    color = "#ffab00"
 
     def __init__(
         self,
         message: str | None = None,
         result: Any = None,
-        *,
         start_time: datetime | None = None,
+        *,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, at=at)
+        super().__init__(message, result, context, at=at)
         self.start_time: datetime | None = start_time or self.at
 
 
@@ -135,16 +184,18 @@ class Paused(Scheduled):
     """Waits for a person (``start_time`` is None), or until ``start_time``."""
 
     __slots__ = ()
+    color = "#99a8e8"
 
     def __init__(
         self,
         message: str | None = None,
         result: Any = None,
-        *,
         start_time: datetime | None = None,
+        *,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, start_time=start_time, at=at)
+        super().__init__(message, result, start_time, context=context, at=at)
         self.start_time = start_time
 
 
@@ -152,54 +203,94 @@ class Resume(Scheduled):
     """A paused task that a person lets run: ``flow.run(task_states={task: Resume()})``."""
 
     __slots__ = ()
+    color = "#f58c0c"
 
 
 class Retrying(Scheduled):
     """Failed, and is tried again at ``start_time``; ``run_count`` attempts have been made."""
 
     __slots__ = ("run_count",)
+    color = "#f66a0a"
 
     def __init__(
         self,
         message: str | None = None,
         result: Any = None,
-        *,
         start_time: datetime | None = None,
+        *,
         run_count: int = 1,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, start_time=start_time, at=at)
+        super().__init__(message, result, start_time, context=context, at=at)
         self.run_count = run_count
 
 
-class Queued(Pending):
-    """Waits for room."""
+class _Before(Pending):
+    """Stands before ``state``: what the run was in and will be in again."""
 
-    __slots__ = ()
+    __slots__ = ("state",)
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = None,
+        state: State | None = None,
+        *,
+        context: dict[str, Any] | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, result, context, at=at)
+        # They never nest.
+        self.state: State | None = state.state if isinstance(state, _Before) else state
 
 
-class Submitted(Pending):
+class Queued(_Before):
+    """Waits for room, until ``start_time`` if that is known."""
+
+    __slots__ = ("start_time",)
+    color = "#ffea7f"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        result: Any = None,
+        state: State | None = None,
+        start_time: datetime | None = None,
+        *,
+        context: dict[str, Any] | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        super().__init__(message, result, state, context=context, at=at)
+        self.start_time: datetime | None = start_time or self.at
+
+
+class Submitted(_Before):
     """An agent took it."""
 
     __slots__ = ()
+    color = "#ffdf5d"
 
 
 class Running(State):
     """Executes now."""
 
     __slots__ = ()
+    color = "#3d67ff"
 
 
 class Cancelling(Running):
     """Executes, and is being stopped."""
 
     __slots__ = ()
+    color = "#E8E8E8"
 
 
 class Finished(State):
     """Has ended."""
 
     __slots__ = ()
+    color = "#003ccb"
     finished = True
 
 
@@ -207,16 +298,18 @@ class Looped(Finished):
     """Runs again at once with its own result."""
 
     __slots__ = ("loop_count",)
+    color = "#003ccb"
 
     def __init__(
         self,
         message: str | None = None,
         result: Any = None,
-        *,
         loop_count: int = 1,
+        *,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, at=at)
+        super().__init__(message, result, context, at=at)
         self.loop_count = loop_count
 
 
@@ -224,6 +317,7 @@ class Success(Finished):
     """Ended well."""
 
     __slots__ = ()
+    color = "#28a745"
 
 
 class Cached(Success):
@@ -233,6 +327,7 @@ class Cached(Success):
     """
 
     __slots__ = ("cached_parameters", "cached_result_expiration", "hashed_inputs")
+    color = "#34d058"
 
     def __init__(
         self,
@@ -242,9 +337,10 @@ class Cached(Success):
         hashed_inputs: dict[str, str] | None = None,
         cached_parameters: dict[str, Any] | None = None,
         cached_result_expiration: datetime | None = None,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, at=at)
+        super().__init__(message, result, context, at=at)
         self.hashed_inputs = hashed_inputs
         self.cached_parameters = cached_parameters
         self.cached_result_expiration = cached_result_expiration
@@ -254,16 +350,18 @@ class Mapped(Success):
     """Its children ran; ``map_states`` are theirs, ``result`` is the list of their results."""
 
     __slots__ = ("map_states",)
+    color = "#003ccb"
 
     def __init__(
         self,
         message: str | None = None,
         result: Any = None,
-        *,
         map_states: list[State] | None = None,
+        *,
+        context: dict[str, Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        super().__init__(message, result, at=at)
+        super().__init__(message, result, context, at=at)
         self.map_states = map_states or []
 
     @property
@@ -276,36 +374,42 @@ class Skipped(Success):
     """Was left out; counts as successful."""
 
     __slots__ = ()
+    color = "#62757f"
 
 
 class Failed(Finished):
     """Ended badly."""
 
     __slots__ = ()
+    color = "#eb0000"
 
 
 class TimedOut(Failed):
     """Took longer than its timeout."""
 
     __slots__ = ()
+    color = "#ff4e33"
 
 
 class TriggerFailed(Failed):
     """Did not begin: its trigger refused the states of its upstreams."""
 
     __slots__ = ()
+    color = "#ff5131"
 
 
 class ValidationFailed(Failed):
     """Its result did not pass a check."""
 
     __slots__ = ()
+    color = "#ff5131"
 
 
 class Cancelled(Finished):
     """Was stopped; neither successful nor failed."""
 
     __slots__ = ()
+    color = "#bdbdbd"
 
 
 def expanded(state: State) -> list[State]:

@@ -7,18 +7,29 @@ constants stay on the flow; operators on tasks make tasks.
 from __future__ import annotations
 
 import inspect
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, get_args, get_origin, get_type_hints, overload
+from typing import Any, ClassVar, NamedTuple, Self, overload
 
-from jupyter_flows.core.current import current_flow, current_tags
+from jupyter_flows.core.context import context
+from jupyter_flows.core.current import current_flow, current_tags, current_unused
+from jupyter_flows.core.task_options import as_delay, as_exceptions, as_handlers, hints_of, results_of
 from jupyter_flows.core.triggers import Trigger, all_successful
 from jupyter_flows.errors import InvalidTask
 
 RESERVED_ARGUMENTS = frozenset({"upstream_tasks", "task_args", "flow", "mapped"})
 LONGEST_NAME = 200
+
+
+class _Logger:
+    """``self.logger`` of a task: its run's logger. A subclass may set its own."""
+
+    def __get__(self, task: object, kind: type | None = None) -> logging.Logger:
+        found: logging.Logger = context.logger
+        return found
 
 
 class _SortedSet(NamedTuple):
@@ -36,9 +47,9 @@ class Task:
         Default: the class's name.
     slug : str, optional
         Unique name in the flow; default ``name-1``, ``name-2``, ...
-    tags : iterable of str
-    max_retries : int
-        How often it is tried again after a failure; needs ``retry_delay``.
+    tags : iterable of str, optional
+    max_retries : int, optional
+        How often it is tried again after a failure; needs ``retry_delay``. Default 0.
     retry_delay : timedelta or seconds, optional
     retry_on : exception class or tuple of them, optional
         Only failures by these are tried again; default: all.
@@ -89,30 +100,41 @@ class Task:
     decides: bool = True
     """Whether the flow's final state may hang on it; not for what sets a resource up or cleans it up."""
     _signatures: ClassVar[dict[type, inspect.Signature]] = {}
+    logger = _Logger()
 
-    def __init__(
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Warn of tasks among the options: they are not computed when the task is made."""
+        for given in (*args, *kwargs.values()):
+            if isinstance(given, Task):
+                text = (
+                    f"a {cls.__name__} is made with task {given.name!r} as an option, which stays a task; "
+                    "give it to the call instead, where it becomes its result"
+                )
+                warnings.warn(text, stacklevel=2)
+        return super().__new__(cls)
+
+    def __init__(  # noqa: PLR0917 - Prefect 1's signature, in its order
         self,
         name: str | None = None,
-        *,
         slug: str | None = None,
-        tags: Iterable[str] = (),
-        max_retries: int = 0,
+        tags: Iterable[str] | None = None,
+        max_retries: int | None = None,
         retry_delay: timedelta | float | None = None,
         retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
         timeout: timedelta | float | None = None,
         trigger: Trigger | None = None,
-        skip_on_upstream_skip: bool = True,
-        log_stdout: bool = False,
-        nout: int | None = None,
+        skip_on_upstream_skip: bool = True,  # noqa: FBT001, FBT002
         cache_for: timedelta | float | None = None,
         cache_validator: Callable[..., bool] | None = None,
         cache_key: str | None = None,
-        checkpoint: bool | None = None,
+        checkpoint: bool | None = None,  # noqa: FBT001
+        state_handlers: Iterable[Callable[..., Any]] | None = None,
+        on_failure: Callable[..., Any] | None = None,
+        log_stdout: bool = False,  # noqa: FBT001, FBT002
         result: Any = None,
         target: str | Callable[..., str] | None = None,
         task_run_name: str | Callable[..., str] | None = None,
-        state_handlers: Iterable[Callable[..., Any]] = (),
-        on_failure: Callable[..., Any] | None = None,
+        nout: int | None = None,
     ) -> None:
         self.name = name or type(self).__name__
         if not isinstance(self.name, str) or len(self.name) > LONGEST_NAME:
@@ -122,11 +144,11 @@ class Task:
         if isinstance(tags, str):
             msg = f"task {self.name!r}: tags is the text {tags!r}; give a list of words"
             raise InvalidTask(msg)
-        self.tags = frozenset(tags) | current_tags.get()
-        self.retry_delay = _delay(retry_delay, self.name, "retry_delay")
-        self.max_retries = max_retries
-        self.retry_on = _exceptions(retry_on, self.name)
-        self.timeout = _delay(timeout, self.name, "timeout")
+        self.tags = frozenset(tags or ()) | current_tags.get()
+        self.retry_delay = as_delay(retry_delay, self.name, "retry_delay")
+        self.max_retries = max_retries = max_retries or 0
+        self.retry_on = as_exceptions(retry_on, self.name)
+        self.timeout = as_delay(timeout, self.name, "timeout")
         if self.timeout is not None and not self.timeout:
             msg = f"task {self.name!r}: timeout is 0; give more than that, or none"
             raise InvalidTask(msg)
@@ -146,7 +168,7 @@ class Task:
         self.trigger: Trigger = trigger or all_successful
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
-        self.cache_for = _delay(cache_for, self.name, "cache_for")
+        self.cache_for = as_delay(cache_for, self.name, "cache_for")
         self.cache_validator = cache_validator
         self.cache_key = cache_key
         self.checkpoint = checkpoint
@@ -154,11 +176,11 @@ class Task:
         self.target = target
         self.task_run_name = task_run_name
         self._check_result()
-        self.nout = _results(self.run) if nout is None else nout
-        self.state_handlers = [*state_handlers]
-        if on_failure is not None:
-            self.state_handlers.append(_on_failure(on_failure))
+        self.nout = results_of(self.run) if nout is None else nout
+        self.state_handlers = as_handlers(state_handlers, on_failure, f"task {self.name!r}")
         self._check_run()
+        if (unused := current_unused.get()) is not None:
+            unused[self] = None
 
     def _check_result(self) -> None:
         if self.cache_validator is not None and self.cache_for is None:
@@ -226,6 +248,8 @@ class Task:
         """Return a copy with *task_args* set on it."""
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
+        if (unused := current_unused.get()) is not None:
+            unused.pop(self, None)
         made.state_handlers = list(self.state_handlers)
         if made.slug is not None:
             made.slug = f"{made.slug}-copy"
@@ -308,6 +332,9 @@ class Task:
 
     def _flow(self, flow: Any) -> Any:
         found = current_flow.get() if flow is None else flow
+        if found is not None and not hasattr(found, "set_dependencies"):
+            msg = f"task {self.name!r}: flow is {found!r}, which is no flow"
+            raise InvalidTask(msg)
         if found is None:
             msg = (
                 f"task {self.name!r} was called outside a flow; use it inside 'with Flow(...)', "
@@ -317,31 +344,39 @@ class Task:
         return found
 
     def set_upstream(
-        self, other: Any, key: str | None = None, *, mapped: bool = False, flow: Any = None
+        self,
+        task: Any,
+        flow: Any = None,
+        key: str | None = None,
+        mapped: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
     ) -> Task:
-        """Make this task wait for *other* (its result becomes argument *key*); return this task."""
+        """Make this task wait for *task* (its result becomes argument *key*); return this task."""
         flow = self._flow(flow)
         if key is None:
-            flow.set_dependencies(self, upstream_tasks=[other], mapped=mapped)
+            flow.set_dependencies(self, upstream_tasks=[task], mapped=mapped)
         else:
-            flow.set_dependencies(self, keyword_tasks={key: other}, mapped=mapped)
+            flow.set_dependencies(self, keyword_tasks={key: task}, mapped=mapped)
         return self
 
     def set_downstream(
-        self, other: Task, key: str | None = None, *, mapped: bool = False, flow: Any = None
+        self,
+        task: Task,
+        flow: Any = None,
+        key: str | None = None,
+        mapped: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
     ) -> Task:
-        """Make *other* wait for this task; return this task."""
-        other.set_upstream(self, key, mapped=mapped, flow=flow)
+        """Make *task* wait for this one (whose result becomes its argument *key*); return this task."""
+        task.set_upstream(self, flow, key, mapped)
         return self
 
-    def set_dependencies(
+    def set_dependencies(  # noqa: PLR0917 - Prefect 1's signature
         self,
         flow: Any = None,
-        *,
         upstream_tasks: Iterable[Any] | None = None,
         downstream_tasks: Iterable[Task] | None = None,
         keyword_tasks: dict[str, Any] | None = None,
-        mapped: bool = False,
+        mapped: bool = False,  # noqa: FBT001, FBT002
+        validate: bool | None = None,  # noqa: FBT001
     ) -> Task:
         """Set several dependencies at once; return this task."""
         self._flow(flow).set_dependencies(
@@ -350,8 +385,29 @@ class Task:
             downstream_tasks=downstream_tasks,
             keyword_tasks=keyword_tasks,
             mapped=mapped,
+            validate=validate,
         )
         return self
+
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Return ``{argument: {"type": annotation, "required": whether it has no default}}``.
+
+        Examples
+        --------
+        >>> from jupyter_flows import task
+        >>> task(lambda x, y=1: x + y, name="add").inputs()["y"]["required"]
+        False
+        """
+        hints = hints_of(self.run)
+        return {
+            name: {"type": hints.get(name, Any), "required": parameter.default is parameter.empty}
+            for name, parameter in self.signature.parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
+
+    def outputs(self) -> Any:
+        """Return what the return annotation says, else ``Any``."""
+        return hints_of(self.run).get("return", Any)
 
     def pipe(self, other: Task, **kwargs: Any) -> Task:
         """Call *other* with this task as its first argument."""
@@ -363,6 +419,13 @@ class Task:
         # Silently true, it would make "if task:" take the branch in every run.
         msg = f"task {self.name!r} has no value while the flow is built; decide inside a task"
         raise InvalidTask(msg)
+
+    def __format__(self, spec: str) -> str:
+        if current_flow.get() is not None:
+            # f"s3://{bucket}" would be "s3://<Parameter: bucket>" in every run.
+            msg = f"task {self.name!r} has no value while the flow is built; make the text inside a task"
+            raise InvalidTask(msg)
+        return super().__format__(spec)
 
     def __iter__(self) -> Iterator[Task]:
         if self.nout is None:
@@ -424,6 +487,7 @@ for _dunder, _name in {
     "floordiv": "FloorDiv",
     "mod": "Mod",
     "pow": "Pow",
+    "matmul": "MatMul",
 }.items():
     setattr(Task, f"__{_dunder}__", _arithmetic(_name, reflected=False))
     setattr(Task, f"__r{_dunder}__", _arithmetic(_name, reflected=True))
@@ -437,12 +501,11 @@ setattr(Task, "__rand__", _arithmetic("And", reflected=True))  # noqa: B010 - as
 class FunctionTask(Task):
     """A task that is a function."""
 
-    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, **options: Any) -> None:
         if not callable(fn):
             msg = f"@task was put on {fn!r}, which is not a function"
             raise InvalidTask(msg)
-        if options.get("name") is None:
-            options["name"] = getattr(fn, "__name__", type(fn).__name__)
+        options["name"] = name or getattr(fn, "__name__", type(fn).__name__)
         self.run = fn  # type: ignore[method-assign]
         self.__doc__ = fn.__doc__
         try:
@@ -505,45 +568,3 @@ def operators() -> dict[str, type[Task]]:
 
         import_module("jupyter_flows.core.operators")
     return _operators
-
-
-def _delay(value: timedelta | float | None, name: str, what: str) -> timedelta | None:
-    if value is None or (isinstance(value, timedelta) and value >= timedelta(0)):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return timedelta(seconds=value)
-    msg = f"task {name!r}: {what} is {value!r}; give a timedelta or seconds"
-    raise InvalidTask(msg)
-
-
-def _exceptions(value: Any, name: str) -> tuple[type[BaseException], ...]:
-    if value is None:
-        return ()
-    kinds = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            msg = f"task {name!r}: retry_on has {kind!r}; give classes of exceptions, such as OSError"
-            raise InvalidTask(msg)
-    return kinds
-
-
-def _results(run: Callable[..., Any]) -> int | None:
-    """Return how many results a function says that it returns: ``-> tuple[A, B]`` is two."""
-    if "return" not in getattr(run, "__annotations__", ()):
-        return None
-    try:
-        hint = get_type_hints(run).get("return")
-    except Exception:  # noqa: BLE001 - an annotation may name what cannot be looked up; it is a hint only
-        return None
-    kinds = get_args(hint)
-    if get_origin(hint) is not tuple or not kinds or kinds[-1] is Ellipsis:
-        return None
-    return len(kinds)
-
-
-def _on_failure(handler: Callable[..., Any]) -> Callable[..., None]:
-    def on_state(subject: Any, _old: Any, new: Any) -> None:
-        if new.is_failed():
-            handler(subject, new)
-
-    return on_state

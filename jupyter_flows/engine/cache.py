@@ -71,6 +71,8 @@ def keep(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], valu
             location = str(result.write(value, **_names(inputs, context)).location)
         except EnvironmentFault as error:
             return states.Failed(str(error), error)
+        except NotImplementedError:
+            location = None  # the base of results keeps nothing; by Prefect 1's rule that is no failure
         except Exception as error:  # noqa: BLE001 - a place or a serializer of the user's
             sentence = f"the result of task {task.name}, a {type(value).__name__}, cannot be written"
             return states.Failed(f"{sentence}: {type(error).__name__}", error)
@@ -132,8 +134,9 @@ def _at_target(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]
     result = _result(task, context) or LocalResult()
     assert task.target is not None
     try:
-        location = filled(task.target, _names(inputs, context))
-        if not result.has_bytes(location):
+        names = _names(inputs, context)
+        location = filled(task.target, names)
+        if not _is_there(result, location, names):
             return None
         value = result.read(location).value
     except EnvironmentFault as error:
@@ -141,6 +144,13 @@ def _at_target(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]
     except Exception as error:  # noqa: BLE001 - whatever stands there was perhaps written by others
         return states.Failed(f"the target of task {task.name} cannot be read: {type(error).__name__}", error)
     return Cached(f"Result found at task target {location}", value)
+
+
+def _is_there(result: Result, location: str, names: Mapping[str, Any]) -> bool:
+    if type(result).exists is Result.exists:
+        return result.has_bytes(location)
+    # A kind of the user's own, written for Prefect 1: it is asked as there, with the names.
+    return result.exists(location, **{name: value for name, value in names.items() if name != "location"})
 
 
 def _cached(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]) -> Cached | None:

@@ -66,31 +66,33 @@ def duration_only(state: Cached, inputs: Mapping[str, Any], parameters: Mapping[
 
 def all_inputs(state: Cached, inputs: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
     """Take a kept result if all inputs are what they were."""
-    return partial_inputs_only()(state, inputs, parameters)
+    return partial_inputs_only({*(state.hashed_inputs or {}), *inputs})(state, inputs, parameters)
 
 
 def all_parameters(state: Cached, inputs: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
     """Take a kept result if all parameters of the run are what they were."""
-    return partial_parameters_only()(state, inputs, parameters)
+    return partial_parameters_only({*(state.cached_parameters or {}), *parameters})(state, inputs, parameters)
 
 
 def partial_inputs_only(validate_on: Iterable[str] | None = None) -> Validator:
-    """Return a validator: these inputs must be what they were; None: all of them."""
-    names = None if validate_on is None else tuple(validate_on)
+    """Return a validator: these inputs must be what they were; None: no matter what they are."""
+    names = tuple(validate_on or ())
 
     def partial_inputs_only(state: Cached, inputs: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
         if not duration_only(state, inputs, parameters):
             return False
         kept = state.hashed_inputs or {}
-        chosen = names if names is not None else tuple({**kept, **inputs})
-        return all(name in kept and name in inputs and kept[name] == hashed(inputs[name]) for name in chosen)
+        return all(
+            name in kept and kept[name] == hashed(inputs[name]) if name in inputs else name not in kept
+            for name in names
+        )
 
     return partial_inputs_only
 
 
 def partial_parameters_only(validate_on: Iterable[str] | None = None) -> Validator:
-    """Return a validator: these parameters must be what they were; None: all of them."""
-    names = None if validate_on is None else tuple(validate_on)
+    """Return a validator: these parameters must be what they were; None: no matter what they are."""
+    names = tuple(validate_on or ())
 
     def partial_parameters_only(
         state: Cached, inputs: Mapping[str, Any], parameters: Mapping[str, Any]
@@ -98,7 +100,9 @@ def partial_parameters_only(validate_on: Iterable[str] | None = None) -> Validat
         if not duration_only(state, inputs, parameters):
             return False
         kept = state.cached_parameters or {}
-        chosen = names if names is not None else tuple({**kept, **parameters})
-        return all(name in kept and name in parameters and kept[name] == parameters[name] for name in chosen)
+        return all(
+            name in kept and kept[name] == parameters[name] if name in parameters else name not in kept
+            for name in names
+        )
 
     return partial_parameters_only

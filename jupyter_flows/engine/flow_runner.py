@@ -19,7 +19,7 @@ from uuid import uuid4
 from jupyter_flows.core import context as contexts
 from jupyter_flows.core import state as states
 from jupyter_flows.core.graph import FlowGraph
-from jupyter_flows.core.signals import PrefectStateSignal
+from jupyter_flows.core.signals import ENDRUN, PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine import cache
@@ -248,18 +248,19 @@ class FlowRunner:
         now = self._clock.now()
         run_id = uuid4().hex
         defaults = {task.name: task.default for task in self._graph.parameters() if not task.required}
+        is_on = os.environ.get("JUPYTER_FLOWS_CHECKPOINTING", "").lower() in {"1", "true", "yes"}
         return {
             **contexts.context.to_dict(),
             "flow_name": self._graph.name,
             "flow_id": self._graph.name,
             "flow_run_id": run_id,
             "flow_result": self._graph.result,
-            "checkpointing": os.environ.get("JUPYTER_FLOWS_CHECKPOINTING", "").lower()
-            in {"1", "true", "yes"},
+            "checkpointing": contexts.context.get("checkpointing", is_on),
             "flow_run_name": f"{self._graph.name}-{run_id[:8]}",
             "date": now,
             "scheduled_start_time": now,
             "logger": logger,
+            "secrets": contexts.context.get("secrets") or {},
             **more,
             "parameters": {**defaults, **parameters},
         }
@@ -437,6 +438,7 @@ class _Run:
             "task_name": task.name,
             "task_full_name": self.plan.full_name(place),
             "task_slug": self._slugs[task],
+            "task_id": self._slugs[task],
             "task_run_id": f"{self._run_id}-{place}",
             "task_run_count": max(1, self.plan.attempts[place]),
             "task_loop_count": 1,
@@ -449,7 +451,8 @@ class _Run:
             state = self._handled(place, self.plan.states[place], state, ask=_ask)
         except _HandlerBroke as broke:
             # It would break again: the task is not tried again.
-            self._log_failure(broke.state)
+            if isinstance(broke.state, states.Failed):
+                self._log_failure(broke.state)
             self._obey(self.plan.entered(place, broke.state, now=self._clock.now()))
             return
         if isinstance(state, states.Failed):
@@ -467,7 +470,7 @@ class _Run:
 
 
 class _HandlerBroke(Exception):
-    """A state handler raised, or returned what is no state; ``state`` says so."""
+    """A state handler raised, or returned what is no state: ``state`` says so, or is what ENDRUN ends in."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.message)
@@ -498,6 +501,8 @@ def _ask(
         found = handler(new)
     except PrefectStateSignal as signal:
         return signal.state
+    except ENDRUN as end:
+        raise _HandlerBroke(end.state) from None
     except Exception as error:
         sentence = f"a state handler of {whose} raised {type(error).__name__}"
         raise _HandlerBroke(states.Failed(sentence, error)) from error

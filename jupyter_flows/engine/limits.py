@@ -2,8 +2,9 @@
 
 Python can interrupt code in the main thread only (by a signal). So a body with a timeout runs
 
-1. in the main thread, where an alarm raises in it: under a LocalExecutor, and in the processes of a
-   ProcessExecutor, which kills what does not let the alarm in;
+1. in the main thread, where an alarm raises in it: under a LocalExecutor, which waits for what does not let
+   the alarm in (a call of C, code that catches everything) and says so, and in the processes of a
+   ProcessExecutor, which kills that;
 2. elsewhere (in threads, on Dask) in a process of its own, which is killed with all that it started, if the
    task and its inputs can be pickled (:mod:`jupyter_flows.engine.apart`);
 3. else in a thread: an exception is raised at its next line of Python. If it is inside a C function, the
@@ -26,6 +27,8 @@ R = TypeVar("R")
 
 RING_AGAIN_S = 5.0
 """How long a body that was interrupted may take to clean up before it is interrupted again."""
+LATE_S = 1.0
+"""How long a body may take to clean up after an alarm before that is told."""
 END_S = 0.25
 """How long a body in a thread may take to end after it was interrupted."""
 LOOK_EVERY_S = 0.1
@@ -100,6 +103,9 @@ def alarm(timeout_s: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(left_s - (time.monotonic() - began), 0.001), interval_s)
     if rang:
         msg = f"took longer than {timeout_s:g} s"
+        took_s = time.monotonic() - began
+        if took_s > timeout_s + LATE_S:
+            msg += f"; it could not be interrupted here and went on until {took_s:.1f} s"
         raise TaskTimedOut(msg)
 
 

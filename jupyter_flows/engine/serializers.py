@@ -8,11 +8,12 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 
-from jupyter_flows.errors import InvalidTask
+from jupyter_flows.errors import InvalidTask, PackageMissing
 
 __all__ = [
     "CompressedSerializer",
@@ -114,6 +115,8 @@ class PandasSerializer(Serializer):
     Raises
     ------
     InvalidTask : pandas knows no such format.
+    PackageMissing : when a value is written or read: the format needs another package, as Arrow's
+        ``parquet`` and ``feather`` need pyarrow.
 
     Examples
     --------
@@ -146,16 +149,30 @@ class PandasSerializer(Serializer):
         write: Callable[..., Any] = getattr(value, f"to_{self.file_type}")
         if self.file_type in {"csv", "json", "html", "xml"}:
             # These write text.
-            return str(write(**self.serialize_kwargs)).encode()
+            with self._needing_packages():
+                return str(write(**self.serialize_kwargs)).encode()
         buffer = io.BytesIO()
-        write(buffer, **self.serialize_kwargs)
+        with self._needing_packages():
+            write(buffer, **self.serialize_kwargs)
         return buffer.getvalue()
 
     def deserialize(self, value: bytes) -> Any:
         """Read the frame."""
         import pandas as pd
 
-        return getattr(pd, f"read_{self.file_type}")(io.BytesIO(value), **self.deserialize_kwargs)
+        with self._needing_packages():
+            return getattr(pd, f"read_{self.file_type}")(io.BytesIO(value), **self.deserialize_kwargs)
+
+    @contextmanager
+    def _needing_packages(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            package = {"excel": "openpyxl", "hdf": "tables", "html": "lxml", "xml": "lxml"}.get(
+                self.file_type, "pyarrow"
+            )
+            msg = f"a result as {self.file_type} needs a package that is not installed: pip install {package}"
+            raise PackageMissing(msg) from error
 
 
 class CompressedSerializer(Serializer):
@@ -164,11 +181,15 @@ class CompressedSerializer(Serializer):
     Parameters
     ----------
     serializer : Serializer
-    compression : {"bz2", "gzip", "lzma", "zlib"}
+    format : {"bz2", "gzip", "lzma", "zlib"}, optional
+    compress, decompress : callable, optional
+        Of bytes; in place of a format.
+    compress_kwargs, decompress_kwargs : dict, optional
+        Options of those.
 
     Raises
     ------
-    InvalidTask : another compression.
+    InvalidTask : another format, or not either a format or both functions.
 
     Examples
     --------
@@ -179,18 +200,41 @@ class CompressedSerializer(Serializer):
 
     COMPRESSIONS: ClassVar[dict[str, Any]] = {"bz2": bz2, "gzip": gzip, "lzma": lzma, "zlib": zlib}
 
-    def __init__(self, serializer: Serializer, compression: str) -> None:
-        if compression not in self.COMPRESSIONS:
-            msg = f"CompressedSerializer: compression is {compression!r}; use {', '.join(self.COMPRESSIONS)}"
+    def __init__(  # noqa: PLR0917 - Prefect 1's signature
+        self,
+        serializer: Serializer,
+        format: str | None = None,  # noqa: A002
+        compress: Callable[..., bytes] | None = None,
+        decompress: Callable[..., bytes] | None = None,
+        compress_kwargs: dict[str, Any] | None = None,
+        decompress_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        functions = [one for one in (compress, decompress) if one is not None]
+        if bool(functions) == (format is not None) or len(functions) == 1:
+            msg = "CompressedSerializer takes either a format, or both compress and decompress"
+            raise InvalidTask(msg)
+        if format is not None and format not in self.COMPRESSIONS:
+            msg = f"CompressedSerializer: format is {format!r}; use {', '.join(self.COMPRESSIONS)}"
             raise InvalidTask(msg)
         self.serializer = serializer
-        self.compression = compression
+        self.format = format
+        self.functions = tuple(functions)
+        self.compress_kwargs = compress_kwargs or {}
+        self.decompress_kwargs = decompress_kwargs or {}
+
+    def _functions(self) -> tuple[Callable[..., bytes], Callable[..., bytes]]:
+        # A module cannot be pickled: it is looked up by its name where it is needed.
+        if self.format is None:
+            return self.functions[0], self.functions[1]
+        found = self.COMPRESSIONS[self.format]
+        return found.compress, found.decompress
 
     def serialize(self, value: Any) -> bytes:
         """Serialize and compress."""
-        data: bytes = self.COMPRESSIONS[self.compression].compress(self.serializer.serialize(value))
-        return data
+        compress, _ = self._functions()
+        return compress(self.serializer.serialize(value), **self.compress_kwargs)
 
     def deserialize(self, value: bytes) -> Any:
         """Decompress and deserialize."""
-        return self.serializer.deserialize(self.COMPRESSIONS[self.compression].decompress(value))
+        _, decompress = self._functions()
+        return self.serializer.deserialize(decompress(value, **self.decompress_kwargs))

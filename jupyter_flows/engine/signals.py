@@ -1,6 +1,7 @@
 """Signals by Prefect 1's import path; they are made in :mod:`jupyter_flows.core.signals`."""
 
 from jupyter_flows.core.signals import (
+    ENDRUN,
     FAIL,
     LOOP,
     PAUSE,
@@ -14,6 +15,7 @@ from jupyter_flows.core.signals import (
 )
 
 __all__ = [
+    "ENDRUN",
     "FAIL",
     "LOOP",
     "PAUSE",

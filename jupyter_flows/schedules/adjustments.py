@@ -30,15 +30,15 @@ class Adjustment(msgspec.Struct, frozen=True):
         """The most that it moves a time by."""
         return timedelta(seconds=abs(self.seconds)) if self.name == "add" else timedelta(days=3)
 
-    def __call__(self, moment: datetime) -> datetime:
+    def __call__(self, dt: datetime) -> datetime:
         """Return the later time."""
         if self.name == "add":
-            if moment.tzinfo is None:
-                return moment + timedelta(seconds=self.seconds)
+            if dt.tzinfo is None:
+                return dt + timedelta(seconds=self.seconds)
             # Elapsed time, also across a change of clocks.
-            return (moment.astimezone(UTC) + timedelta(seconds=self.seconds)).astimezone(moment.tzinfo)
-        days = {5: 2, 6: 1}.get(moment.weekday(), 0)
-        return moment + timedelta(days=days)
+            return (dt.astimezone(UTC) + timedelta(seconds=self.seconds)).astimezone(dt.tzinfo)
+        days = {5: 2, 6: 1}.get(dt.weekday(), 0)
+        return dt + timedelta(days=days)
 
 
 def add(interval: timedelta) -> Adjustment:

@@ -80,15 +80,31 @@ class Schedule(msgspec.Struct, frozen=True):
             time = events[0].start_time
         return tuple(found[:count])
 
+    @property
+    def start_date(self) -> datetime | None:
+        """Before it there is no firing."""
+        found: datetime | None = getattr(self, "start_at", None)
+        return found
+
+    @property
+    def end_date(self) -> datetime | None:
+        """After it there is no firing."""
+        found: datetime | None = getattr(self, "end_at", None)
+        return found
+
     def next(
-        self, count: int, after: datetime | None = None, *, return_events: bool = False
+        self,
+        n: int,
+        after: datetime | None = None,
+        return_events: bool = False,  # noqa: FBT001, FBT002 - Prefect 1's signature
     ) -> tuple[Any, ...]:
-        """Return up to *count* firings strictly later than *after*; default: than now.
+        """Return up to *n* firings strictly later than *after*; default: than now.
 
         Parameters
         ----------
-        count : int
-        after : aware datetime, optional
+        n : int
+        after : datetime, optional
+            Without a zone it is UTC.
         return_events : bool
             Whether :class:`ClockEvent` are returned, with parameters and labels, in place of times.
 
@@ -99,7 +115,9 @@ class Schedule(msgspec.Struct, frozen=True):
         >>> [f"{t:%H:%M}" for t in IntervalSchedule(timedelta(minutes=20)).next(2, after=start)]
         ['00:20', '00:40']
         """
-        events = self.next_events(count, after=after)
+        if after is not None and after.tzinfo is None:
+            after = after.replace(tzinfo=UTC)
+        events = self.next_events(n, after=after)
         return events if return_events else tuple(event.start_time for event in events)
 
     def firings(self, *, after: datetime) -> Iterator[datetime]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,30 @@ class Clock(msgspec.Struct, frozen=True):
     rule: Schedule
     parameter_defaults: dict[str, Any] = {}
     labels: tuple[str, ...] | None = None
+
+    @property
+    def start_date(self) -> datetime | None:
+        """Before it there is no firing."""
+        return self.rule.start_date
+
+    @property
+    def end_date(self) -> datetime | None:
+        """After it there is no firing."""
+        return self.rule.end_date
+
+    def events(self, after: datetime | None = None) -> Iterator[ClockEvent]:
+        """Yield its firings strictly later than *after* (default: than now), with parameters and labels.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> hourly = IntervalClock(timedelta(hours=1), labels=["a"])
+        >>> next(hourly.events(datetime(2030, 1, 1, tzinfo=UTC))).labels
+        ('a',)
+        """
+        time = datetime.now(UTC) if after is None else after
+        for firing in self.rule.firings(after=time if time.tzinfo is not None else time.replace(tzinfo=UTC)):
+            yield ClockEvent(firing, self.parameter_defaults, self.labels)
 
 
 def zone_of(moment: datetime | None) -> str:
@@ -71,26 +95,26 @@ def IntervalClock(  # noqa: N802 - Prefect 1's name
     return _made(rule, parameter_defaults, labels)
 
 
-def CronClock(  # noqa: N802 - Prefect 1's name
+def CronClock(  # noqa: N802, PLR0917 - Prefect 1's name and signature
     cron: str,
     start_date: datetime | None = None,
     end_date: datetime | None = None,
     parameter_defaults: dict[str, Any] | None = None,
     labels: Iterable[str] | None = None,
-    *,
-    day_or: bool = True,
+    day_or: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
 ) -> Clock:
     """Return a clock of a cron expression, in the zone of *start_date*.
 
-    Raises
-    ------
-    InvalidSchedule : with ``day_or=False``: day of month and day of week are joined as cron does, by "or".
+    With ``day_or=False`` a day counts if both its number and its weekday match; else, as with cron, if one
+    does.
     """
-    if not day_or:
-        raise InvalidSchedule(
-            f"cron {cron!r}: day_or=False is not supported; use a filter, such as filters.is_day_of_week(0)"
-        )
-    rule = CronSchedule(cron, time_zone=zone_of(start_date), start_at=start_date, end_at=end_date)
+    rule = CronSchedule(
+        cron,
+        time_zone=zone_of(start_date),
+        start_at=start_date,
+        end_at=end_date,
+        day_or=True if day_or is None else day_or,
+    )
     return _made(rule, parameter_defaults, labels)
 
 
@@ -99,8 +123,9 @@ def DatesClock(  # noqa: N802 - Prefect 1's name
     parameter_defaults: dict[str, Any] | None = None,
     labels: Iterable[str] | None = None,
 ) -> Clock:
-    """Return a clock that fires at each of *dates*."""
-    return _made(DatesSchedule(dates), parameter_defaults, labels)
+    """Return a clock that fires at each of *dates*; those without a zone are UTC."""
+    times = [date if date.tzinfo is not None else date.replace(tzinfo=UTC) for date in dates]
+    return _made(DatesSchedule(times), parameter_defaults, labels)
 
 
 def RRuleClock(  # noqa: N802 - Prefect 1's name

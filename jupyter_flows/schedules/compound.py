@@ -113,6 +113,18 @@ class Schedule(base.Schedule, frozen=True):
         )
 
     @property
+    def start_date(self) -> datetime | None:
+        """Before it no clock fires; None if one of them may always."""
+        starts = [_aware(clock.rule.start_date) for clock in self.clocks]
+        return None if None in starts else min(filter(None, starts))
+
+    @property
+    def end_date(self) -> datetime | None:
+        """After it no clock fires; None if one of them goes on for ever."""
+        ends = [_aware(clock.rule.end_date) for clock in self.clocks]
+        return None if None in ends else max(filter(None, ends))
+
+    @property
     def zone_name(self) -> str:
         """The time zone of its first clock."""
         return next(iter(self.clocks)).rule.zone_name
@@ -171,6 +183,10 @@ def limited(rule: base.Schedule, options: dict[str, object]) -> base.Schedule:
             read: Callable[[str], Any] = adjustment_from_text if name == "adjustments" else filter_from_text
             groups[name] = tuple(read(str(text)) for text in texts)
     return Schedule([Clock(rule)], **groups) if groups else rule
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _text(item: Any, group: str) -> str:

@@ -7,6 +7,7 @@ hour of autumn it fires once, at the first. Expressions with a wildcard minute o
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from cronsim import CronSim, CronSimError
 
@@ -35,6 +36,7 @@ class CronSchedule(Schedule, frozen=True):
     cron : five fields, or ``@daily`` and the like.
     time_zone : whose local time is matched.
     start_at, end_at : no firing before, or after; a time without zone is local.
+    day_or : whether a day counts if its number or its weekday matches, as with cron; False: if both do.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class CronSchedule(Schedule, frozen=True):
     time_zone: str = "UTC"
     start_at: datetime | None = None
     end_at: datetime | None = None
+    day_or: bool = True
 
     def __post_init__(self) -> None:
         zone(self.time_zone)
@@ -94,7 +97,11 @@ class CronSchedule(Schedule, frozen=True):
 
     def _unbounded(self, time: datetime) -> datetime | None:
         try:
-            firing = next(CronSim(self.expression, time.astimezone(zone(self.time_zone))))
+            times = CronSim(self.expression, time.astimezone(zone(self.time_zone)))
+            if not self.day_or:
+                # cronsim joins the two by "and" by itself only where one of them is "*".
+                times.day_and = True
+            firing = next(times)
         except (StopIteration, OverflowError):
             return None
         found = firing.astimezone(UTC)
@@ -102,12 +109,14 @@ class CronSchedule(Schedule, frozen=True):
 
     def to_ref(self) -> ScheduleRef:
         """Return the record that the server keeps."""
-        options: dict[str, str] = {"cron": self.cron.strip(), "time_zone": self.time_zone}
+        options: dict[str, Any] = {"cron": self.cron.strip(), "time_zone": self.time_zone}
+        if not self.day_or:
+            options["day_or"] = False
         if self.start_at:
             options["start_at"] = self.start_at.isoformat()
         if self.end_at:
             options["end_at"] = self.end_at.isoformat()
-        return ScheduleRef(kind="cron", options=dict(options))
+        return ScheduleRef(kind="cron", options=options)
 
     @classmethod
     def from_options(cls, options: dict[str, object]) -> CronSchedule:
@@ -117,6 +126,7 @@ class CronSchedule(Schedule, frozen=True):
             time_zone=str(options.get("time_zone") or "UTC"),
             start_at=time_option(options, "start_at"),
             end_at=time_option(options, "end_at"),
+            day_or=options.get("day_or") not in {False, "false"},
         )
 
     def in_words(self) -> str:
@@ -149,7 +159,8 @@ class CronSchedule(Schedule, frozen=True):
                 return f"every {_DAYS[int(weekday)]} {clock}"
             if day.isdigit() and weekday == "*":
                 return f"on day {int(day)} of each month {clock}"
-        return f"cron {self.expression}{where}"
+        both = "" if self.day_or else ", where both days match"
+        return f"cron {self.expression}{where}{both}"
 
     def _complaint(self, said: str, fields: list[str]) -> str:
         low = said.lower()

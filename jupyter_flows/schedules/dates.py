@@ -41,6 +41,16 @@ class DatesSchedule(Schedule, frozen=True):
         msgspec.structs.force_setattr(self, "dates", times)
 
     @property
+    def start_date(self) -> datetime | None:
+        """The first date."""
+        return self.times[0]
+
+    @property
+    def end_date(self) -> datetime | None:
+        """The last date."""
+        return self.times[-1]
+
+    @property
     def times(self) -> tuple[datetime, ...]:
         """The dates in UTC, in order."""
         return tuple(self.dates)

@@ -51,9 +51,9 @@ class Filter(msgspec.Struct, frozen=True):
         )
         return " ".join([self.name, *words])
 
-    def __call__(self, moment: datetime) -> bool:
-        """Whether the local time *moment* counts."""
-        return _TESTS[self.name](moment, *self.arguments)
+    def __call__(self, dt: datetime) -> bool:
+        """Whether the local time *dt* counts."""
+        return _TESTS[self.name](dt, *self.arguments)
 
 
 def on_datetime(dt: datetime) -> Filter:
@@ -67,9 +67,9 @@ def on_date(month: int, day: int) -> Filter:
     return Filter("on_date", (month, day))
 
 
-def at_time(dt: time) -> Filter:
+def at_time(t: time) -> Filter:
     """Return a filter: this time of day."""
-    return Filter("at_time", (dt,))
+    return Filter("at_time", (t,))
 
 
 def between_datetimes(start: datetime, end: datetime) -> Filter:

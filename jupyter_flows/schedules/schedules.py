@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from jupyter_flows.errors import InvalidSchedule
-from jupyter_flows.schedules import base, cron, interval
+from jupyter_flows.schedules import base, interval
+from jupyter_flows.schedules import cron as cron_rule
 from jupyter_flows.schedules.clocks import RRuleClock, zone_of
 from jupyter_flows.schedules.compound import Schedule
 
@@ -54,23 +55,24 @@ def IntervalSchedule(*args: Any, **options: Any) -> interval.IntervalSchedule:  
 
 
 def CronSchedule(  # noqa: N802
-    cron_expression: str | None = None,
+    cron: str,
     start_date: datetime | None = None,
     end_date: datetime | None = None,
+    day_or: bool | None = None,  # noqa: FBT001 - Prefect 1's signature
     *,
-    cron: str | None = None,
     time_zone: str | None = None,
     start_at: datetime | None = None,
     end_at: datetime | None = None,
-    day_or: bool = True,
-) -> cron.CronSchedule:
+) -> cron_rule.CronSchedule:
     """Return a schedule of a cron expression.
 
     Parameters
     ----------
-    cron_expression : str
-        Five fields, or ``@daily`` and the like; also as ``cron=``.
+    cron : str
+        Five fields, or ``@daily`` and the like.
     start_date, end_date : datetime, optional
+    day_or : bool, optional
+        False: a day counts if both its number and its weekday match; default: if one does, as with cron.
     time_zone : str, optional
         Default: of the start.
 
@@ -83,18 +85,18 @@ def CronSchedule(  # noqa: N802
     >>> CronSchedule("0 6 * * *", time_zone="Europe/Berlin").in_words()
     'every day at 06:00 Europe/Berlin'
     """
-    from jupyter_flows.schedules.clocks import CronClock
-    from jupyter_flows.schedules.cron import CronSchedule as Rule
-
-    text = cron_expression if cron_expression is not None else cron or ""
     start, end = start_date or start_at, end_date or end_at
-    if not day_or:
-        CronClock(text, day_or=False)
-    return Rule(text, time_zone=time_zone or zone_of(start), start_at=start, end_at=end)
+    return cron_rule.CronSchedule(
+        cron,
+        time_zone=time_zone or zone_of(start),
+        start_at=start,
+        end_at=end,
+        day_or=True if day_or is None else day_or,
+    )
 
 
 def RRuleSchedule(  # noqa: N802
-    rrule: Any, start_date: datetime | None = None, end_date: datetime | None = None
+    rrule_obj: Any, start_date: datetime | None = None, end_date: datetime | None = None
 ) -> base.Schedule:
     """Return a schedule of a ``dateutil.rrule``.
 
@@ -104,4 +106,4 @@ def RRuleSchedule(  # noqa: N802
     >>> RRuleSchedule(rrule(DAILY, dtstart=datetime(2030, 1, 1, 6))).in_words()
     'by the recurrence rule freq=daily'
     """
-    return RRuleClock(rrule, start_date, end_date).rule
+    return RRuleClock(rrule_obj, start_date, end_date).rule

@@ -18,8 +18,8 @@ from jupyter_flows.schema.base import utc_now
 __all__ = ["apply_map", "as_task", "defaults_from_attrs", "pause_task", "tags", "task"]
 
 
-def as_task(value: Any, flow: Any = None) -> Task:
-    """Return *value* as a task: itself, a collection of tasks, or a constant.
+def as_task(x: Any, flow: Any = None) -> Task:
+    """Return *x* as a task: itself, a collection of tasks, or a constant.
 
     Examples
     --------
@@ -28,9 +28,9 @@ def as_task(value: Any, flow: Any = None) -> Task:
     """
     found = flow if flow is not None else current_flow.get()
     if found is not None:
-        made: Task = found.as_task(value)
+        made: Task = found.as_task(x)
         return made
-    return value if isinstance(value, Task) else Constant(value)
+    return x if isinstance(x, Task) else Constant(x)
 
 
 def defaults_from_attrs(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from jupyter_flows import Flow, Parameter, task
 from jupyter_flows.registering import register_notebook
 from jupyter_flows.schema.runs import CreateRun
-from jupyter_flows.tasks.prefect import StartFlowRun, create_flow_run, wait_for_flow_run
+from jupyter_flows.tasks.prefect import CancelFlowRun, StartFlowRun, create_flow_run, wait_for_flow_run
 
 from .conftest import write_notebook
 
@@ -57,6 +59,17 @@ def test_a_childs_failure_is_the_parents_if_asked_for(child):
     found = [type(state.result[one]).__name__ for one in (looked, strict, started)]
     assert ["Success", "Failed", "Failed"] == found
     assert "AssertionError in cell work" in state.result[strict].message
+
+
+def test_a_run_that_is_not_wanted_any_more_is_cancelled(server, child):
+    """By its id; one that had not begun is Cancelled at once."""
+    with Flow("parent") as flow:
+        run = create_flow_run(flow_name=child, scheduled_start_time=timedelta(hours=1))
+        cancelled = CancelFlowRun()(run)
+        waited = wait_for_flow_run(run, upstream_tasks=[cancelled])
+    state = flow.run()
+    assert state.result[cancelled].result is True
+    assert "Cancelled" == type(state.result[waited].result.state).__name__
 
 
 def test_a_parent_runs_headless_and_starts_its_child(server, child, tmp_path, cli):

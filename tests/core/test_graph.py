@@ -154,12 +154,12 @@ def test_a_pickled_flow_comes_back_whole():
         last = Add()(more, one)
     loaded = pickle.loads(pickle.dumps(flow))
     second, first, third = loaded.tasks
-    assert [(e.upstream_task, e.key) for e in loaded.edges_to(third)] == [(second, "left"), (first, "right")]
+    assert [(e.upstream_task, e.key) for e in loaded.edges_to(third)] == [(second, "x"), (first, "y")]
     assert [e.downstream_task for e in loaded.edges_from(first)] == [second, third]
     assert vars(second) == {**vars(more), "state_handlers": []}
     assert vars(third).keys() == vars(last).keys()
     assert third.state_handlers is not second.state_handlers
     with pytest.raises(InvalidFlow, match="fed twice"):
-        loaded.add_edge(first, third, "right")
+        loaded.add_edge(first, third, "y")
     assert loaded.add_task(Add()) is not None
     assert list(loaded.slugs.values())[-1] == "Add-2"

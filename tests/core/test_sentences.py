@@ -9,8 +9,10 @@ import pytest
 from jupyter_flows import Edge, Flow, Parameter, Task, apply_map, case, resource_manager, tags, task
 from jupyter_flows.core.mapping import unmapped
 from jupyter_flows.core.parameter import DateTimeParameter
+from jupyter_flows.engine.serializers import CompressedSerializer, JSONSerializer
 from jupyter_flows.errors import FlowsError
 from jupyter_flows.tasks.control_flow import merge
+from jupyter_flows.tasks.prefect import CancelFlowRun, StartFlowRun
 
 
 @task
@@ -45,7 +47,7 @@ def with_run(text):
 def twice(flow):
     first = one()
     made = add(first)
-    made.set_upstream(first, "x")
+    made.set_upstream(first, key="x")
 
 
 def replaced_by_itself(flow):
@@ -140,6 +142,10 @@ SENTENCES = [
         "task 'one' has no value while the flow is built; decide inside a task",
     ),
     (
+        lambda: flow_of(lambda flow: f"s3://{Parameter('bucket')()}/rows"),
+        "task 'bucket' has no value while the flow is built; make the text inside a task",
+    ),
+    (
         lambda: flow_of(lambda flow: one(task_args={"colour": "red"})),
         "task 'one' has no attribute 'colour' to set by task_args",
     ),
@@ -177,6 +183,54 @@ SENTENCES = [
     (
         lambda: with_run("self, mapped")(name="t"),
         "task 't': run may not take 'mapped'; that name is reserved",
+    ),
+    (
+        lambda: Task(name="t", state_handlers=len),
+        "task 't': state_handlers is <built-in function len>; give a list of functions (task or flow, old, new)",
+    ),
+    (
+        lambda: Flow("etl", state_handlers=5),
+        "flow 'etl': state_handlers is 5; give a list of functions (task or flow, old, new)",
+    ),
+    (
+        lambda: add.set_upstream(one, "x"),
+        "task 'add': flow is 'x', which is no flow",
+    ),
+    (
+        lambda: task(max),
+        "task 'max': no signature found for builtin <built-in function max>; wrap it in a function of its own",
+    ),
+    (
+        lambda: flow_of(lambda flow: one()).run(task_contexts={}),
+        "flow 'etl': run() takes no task_contexts, Prefect 1's option for its own runner",
+    ),
+    (
+        lambda: flow_of(lambda flow: one()).serialize(build=True),
+        "flow 'etl': serialize writes no code; register() writes it to storage",
+    ),
+    (
+        lambda: flow_of(lambda flow: one()).visualize(format="pdf"),
+        "visualize: the picture is written as svg, not as pdf; 'jupyter flows graph --dot FILE' writes DOT for Graphviz",
+    ),
+    (
+        lambda: flow_of(lambda flow: one()).visualize(horizontal=True),
+        "visualize: the picture runs from top to bottom; 'jupyter flows graph --dot FILE' writes DOT for Graphviz",
+    ),
+    (
+        lambda: CompressedSerializer(JSONSerializer(), "rar"),
+        "CompressedSerializer: format is 'rar'; use bz2, gzip, lzma, zlib",
+    ),
+    (
+        lambda: CompressedSerializer(JSONSerializer(), compress=bytes),
+        "CompressedSerializer takes either a format, or both compress and decompress",
+    ),
+    (
+        lambda: StartFlowRun("etl", run_config="big"),
+        "StartFlowRun: a run's run_config is that of its flow; give parameters instead",
+    ),
+    (
+        lambda: CancelFlowRun().run(),
+        "CancelFlowRun needs the id of a run: CancelFlowRun()(flow_run_id=...)",
     ),
     (lambda: task(5), "@task was put on 5, which is not a function"),
     (

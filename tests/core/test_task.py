@@ -117,10 +117,11 @@ def test_a_class_of_its_own_is_checked_too():
 
 
 def test_parameters_are_one_of_a_name():
+    other = Parameter("x")
     with Flow("names"):
         add(Parameter("x"))
         with pytest.raises(InvalidFlow, match="already has a parameter 'x'"):
-            add(Parameter("x"))
+            add(other)
 
 
 def test_a_parameter_waits_for_nothing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -66,6 +67,22 @@ def test_a_body_that_catches_the_alarm_is_interrupted_again(monkeypatch):
     with pytest.raises(TaskTimedOut):
         call_within(0.05, stubborn)
     assert len(rings) == 3
+
+
+def test_a_body_that_no_alarm_reaches_is_waited_for_and_that_is_said():
+    """As inside a call of C: the signal is held back until it returns."""
+
+    def deaf():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        try:
+            threading.Event().wait(limits.LATE_S + 0.5)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+    with pytest.raises(
+        TaskTimedOut, match=r"longer than 0.1 s; it could not be interrupted here and went on until"
+    ):
+        call_within(0.1, deaf)
 
 
 def test_an_alarm_inside_another_leaves_it_set():

@@ -166,7 +166,6 @@ def test_the_body_sees_its_context(executor):
         )
 
     with Flow("contexts", executor=executor) as flow:
-        Parameter("city", default="Oslo")
         looked = look.map([1, 2])
         flow.add_task(Parameter("city", default="Oslo"))
     found = flow.run(context={"who": "Ada"}).result[looked].result

@@ -45,8 +45,11 @@ def load(path: Path, package: str) -> types.ModuleType:
     module = types.ModuleType(f"ported_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
-    # Not this file's future features: with them annotations would be text.
-    exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
+    with warnings.catch_warnings():
+        # Both warn of tasks that a flow leaves out, each in its own words.
+        warnings.simplefilter("ignore")
+        # Not this file's future features: with them annotations would be text.
+        exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
     return module
 
 

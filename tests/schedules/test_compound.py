@@ -135,7 +135,6 @@ def test_what_the_server_cannot_keep_is_refused_when_registering(schedule, words
         (lambda: Schedule(["0 6 * * *"]), "is no clock"),
         (lambda: filters.is_day_of_week(7), "0, Monday, to 6, Sunday"),
         (lambda: filters.on_date(2, 30), "there is no such day"),
-        (lambda: CronClock("0 6 1 * 1", day_or=False), "day_or=False is not supported"),
         (lambda: CronClock("0 6 * * *", labels="big"), "give a list of words"),
         (IntervalSchedule, "needs an interval"),
         (lambda: IntervalSchedule(timedelta(hours=1), colour="red"), "colour is not understood"),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jupyter_flows.errors import InvalidSchedule
-from jupyter_flows.schedules import CronSchedule
+from jupyter_flows.schedules.cron import CronSchedule
 
 
 def fires(cron, zone, begin, count):
@@ -105,3 +105,19 @@ def test_a_wrong_schedule_is_refused_in_one_sentence(cron, zone, sentence):
 )
 def test_in_words(cron, words):
     assert CronSchedule(cron).in_words() == words
+
+
+def test_both_days_can_be_asked_for():
+    """With day_or=False the first of a month counts if it is a Monday; a day-by-day oracle agrees for 20 years."""
+    schedule = CronSchedule("0 9 1 * 1", time_zone="Europe/Berlin", day_or=False)
+    zone = ZoneInfo("Europe/Berlin")
+    begin = datetime(2020, 1, 1, tzinfo=zone)
+    oracle = [
+        datetime(year, month, 1, 9, tzinfo=zone)
+        for year in range(2020, 2040)
+        for month in range(1, 13)
+        if datetime(year, month, 1).weekday() == 0
+    ]
+    assert oracle == list(schedule.next(len(oracle), begin))
+    assert schedule == CronSchedule.from_options(schedule.to_ref().options)
+    assert schedule.in_words() == "cron 0 9 1 * 1 Europe/Berlin, where both days match"

@@ -92,7 +92,7 @@ class Result:
         made.location = location
         return made
 
-    def write(self, value: Any, **names: Any) -> Self:
+    def write(self, value: Any, /, **names: Any) -> Self:
         """Keep a value; return a copy with it and its location."""
         made = self.format(**names).from_value(value)
         self.write_bytes(str(made.location), self.serializer.serialize(value))

@@ -24,7 +24,7 @@ class ConstantResult(Result):
         del location
         return self
 
-    def write(self, value: Any, **names: Any) -> Self:
+    def write(self, value: Any, /, **names: Any) -> Self:
         """Refuse.
 
         Raises

@@ -21,7 +21,7 @@ class PrefectResult(Result):
     def __init__(self, value: Any = None, location: Location | None = None) -> None:
         super().__init__(value, location, JSONSerializer())
 
-    def write(self, value: Any, **names: Any) -> Self:
+    def write(self, value: Any, /, **names: Any) -> Self:
         """Return a copy whose location is the value."""
         del names
         made = self.from_value(value)

@@ -24,7 +24,7 @@ class SecretResult(Result):
         del location
         return self.from_value(self.secret_task.run())
 
-    def write(self, value: Any, **names: Any) -> Self:
+    def write(self, value: Any, /, **names: Any) -> Self:
         """Keep nothing."""
         del names
         return self.from_value(value)

@@ -152,7 +152,7 @@ class ResourceManager:
             setup = _Setup(**self.setup_task_kwargs).bind(mgr=init, flow=flow)
         cleanup = _Cleanup(**self.cleanup_task_kwargs).bind(mgr=init, flow=flow)
         if setup is not None:
-            cleanup.set_upstream(setup, "resource", flow=flow)
+            cleanup.set_upstream(setup, flow, "resource")
         return ResourceContext(init, setup, cleanup, flow)
 
 

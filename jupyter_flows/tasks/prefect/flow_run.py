@@ -24,7 +24,7 @@ from jupyter_flows.schema.runs import CreateRun, RunRecord
 
 ENDED = frozenset({"Success", "Failed", "Cancelled", "Skipped"})
 LONGEST = timedelta(hours=12)
-LOOK_EVERY_S = 1.0
+LOOK_EVERY = timedelta(seconds=1)
 
 
 class FlowRunView(msgspec.Struct, frozen=True):
@@ -83,7 +83,22 @@ def _own_key() -> str | None:
     return str(own) if index is None else f"{own}-{index}"
 
 
-def _wait(run_id: str, *, longest: timedelta, stream_states: bool, stream_logs: bool) -> FlowRunView:
+def _refuse(what: str, **options: Any) -> None:
+    """Refuse options that a run cannot have here."""
+    for name, value in options.items():
+        if value is not None:
+            msg = f"{what}: a run's {name} is that of its flow; give parameters instead"
+            raise InvalidTask(msg)
+
+
+def _wait(
+    run_id: str,
+    *,
+    longest: timedelta,
+    stream_states: bool,
+    stream_logs: bool,
+    look_every: timedelta = LOOK_EVERY,
+) -> FlowRunView:
     from jupyter_flows.client import connect
 
     until = time.monotonic() + longest.total_seconds()
@@ -104,7 +119,7 @@ def _wait(run_id: str, *, longest: timedelta, stream_states: bool, stream_logs: 
             if time.monotonic() > until:
                 msg = f"run {run.name} of flow {run.flow_name} did not end within {longest}; it goes on"
                 raise TimeoutError(msg)
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(look_every.total_seconds())
 
 
 @task
@@ -144,10 +159,7 @@ def create_flow_run(  # noqa: PLR0917 - Prefect 1's signature
     if (flow_id is None) == (flow_name is None):
         msg = "create_flow_run takes either flow_id or flow_name"
         raise InvalidTask(msg)
-    if context is not None or run_config is not None:
-        what = "context" if context is not None else "run_config"
-        msg = f"create_flow_run: a run's {what} is that of its flow; give parameters instead"
-        raise InvalidTask(msg)
+    _refuse("create_flow_run", context=context, run_config=run_config)
     name = flow_id or (f"{project_name}/{flow_name}" if project_name else str(flow_name))
     return _create(
         name,
@@ -184,9 +196,7 @@ def wait_for_flow_run(
     """
     view = _wait(flow_run_id, longest=max_duration, stream_states=stream_states, stream_logs=stream_logs)
     if raise_final_state:
-        signal = signal_from_state(view.state)
-        signal.state.result = view
-        raise signal
+        raise signal_from_state(view.state)(view.state.message, result=view)
     return view
 
 
@@ -196,11 +206,17 @@ class StartFlowRun(Task):
     Parameters
     ----------
     flow_name, project_name : str
+    parameters : dict, optional
+    run_config, new_flow_context : None
+        A run's are those of its flow.
     wait : bool
         Whether the task ends when the run does, in its state.
-    parameters : dict, optional
     run_name : str, optional
     scheduled_start_time : datetime, optional
+    poll_interval : timedelta
+        How often it looks whether the run has ended.
+    create_link_artifact : bool
+        Of no effect: the run's page shows which runs it started in its log.
     kwargs : any
         Of :class:`~jupyter_flows.Task`.
     """
@@ -209,12 +225,19 @@ class StartFlowRun(Task):
         self,
         flow_name: str | None = None,
         project_name: str | None = None,
-        wait: bool = False,  # noqa: FBT001, FBT002
         parameters: dict[str, Any] | None = None,
+        run_config: Any = None,
+        wait: bool = False,  # noqa: FBT001, FBT002
+        new_flow_context: dict[str, Any] | None = None,
         run_name: str | None = None,
         scheduled_start_time: datetime | None = None,
+        poll_interval: timedelta = LOOK_EVERY,
+        create_link_artifact: bool = True,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> None:
+        del create_link_artifact
+        _refuse("StartFlowRun", context=new_flow_context, run_config=run_config)
+        self.poll_interval = poll_interval
         self.flow_name = flow_name
         self.project_name = project_name
         self.wait = wait
@@ -230,8 +253,10 @@ class StartFlowRun(Task):
         flow_name: str | None = None,
         project_name: str | None = None,
         parameters: dict[str, Any] | None = None,
-        idempotency_key: str | None = None,
+        run_config: Any = None,
+        new_flow_context: dict[str, Any] | None = None,
         run_name: str | None = None,
+        idempotency_key: str | None = None,
         scheduled_start_time: datetime | None = None,
     ) -> str:
         """Start the run; return its id.
@@ -240,6 +265,7 @@ class StartFlowRun(Task):
         ------
         InvalidTask : no flow is named.
         """
+        _refuse("StartFlowRun", context=new_flow_context, run_config=run_config)
         name = flow_name or self.flow_name
         if not name:
             msg = "StartFlowRun needs the name of a flow: StartFlowRun(flow_name='etl')"
@@ -254,8 +280,40 @@ class StartFlowRun(Task):
             idempotency_key=idempotency_key,
         )
         if self.wait:
-            view = _wait(run.id, longest=LONGEST, stream_states=True, stream_logs=False)
-            signal = signal_from_state(view.state)
-            signal.state.result = view
-            raise signal
+            view = _wait(
+                run.id, longest=LONGEST, stream_states=True, stream_logs=False, look_every=self.poll_interval
+            )
+            raise signal_from_state(view.state)(view.state.message, result=view)
         return run.id
+
+
+class CancelFlowRun(Task):
+    """Asks that a run be stopped; by itself the one that it is in.
+
+    Parameters
+    ----------
+    flow_run_id : str, optional
+    kwargs : any
+        Of :class:`~jupyter_flows.Task`.
+    """
+
+    def __init__(self, flow_run_id: str | None = None, **kwargs: Any) -> None:
+        self.flow_run_id = flow_run_id
+        super().__init__(**kwargs)
+
+    def run(self, flow_run_id: str | None = None) -> bool:
+        """Ask for it; return whether the run is being stopped, or was before it began.
+
+        Raises
+        ------
+        InvalidTask : no run is named, and it is in none.
+        """
+        from jupyter_flows.client import connect
+
+        run_id = flow_run_id or self.flow_run_id or context.get("flow_run_id")
+        if run_id is None:
+            msg = "CancelFlowRun needs the id of a run: CancelFlowRun()(flow_run_id=...)"
+            raise InvalidTask(msg)
+        with closing(connect()) as api:
+            run = api.cancel_run(str(run_id))
+        return run.state.type in {"Cancelling", "Cancelled"}

@@ -1,0 +1,86 @@
+"""What a task or flow is given, as it is kept: checked, and of one kind. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, get_args, get_origin, get_type_hints
+
+from jupyter_flows.errors import InvalidTask
+
+
+def as_delay(value: timedelta | float | None, name: str, what: str) -> timedelta | None:
+    """Return a duration; a number is seconds.
+
+    Raises
+    ------
+    InvalidTask : it is none.
+    """
+    if value is None or (isinstance(value, timedelta) and value >= timedelta(0)):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return timedelta(seconds=value)
+    msg = f"task {name!r}: {what} is {value!r}; give a timedelta or seconds"
+    raise InvalidTask(msg)
+
+
+def as_exceptions(value: Any, name: str) -> tuple[type[BaseException], ...]:
+    """Return classes of exceptions, one or several, as a tuple.
+
+    Raises
+    ------
+    InvalidTask : something else is among them.
+    """
+    if value is None:
+        return ()
+    kinds = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            msg = f"task {name!r}: retry_on has {kind!r}; give classes of exceptions, such as OSError"
+            raise InvalidTask(msg)
+    return kinds
+
+
+def results_of(run: Callable[..., Any]) -> int | None:
+    """Return how many results a function says that it returns: ``-> tuple[A, B]`` is two."""
+    if "return" not in getattr(run, "__annotations__", ()):
+        return None
+    hint = hints_of(run).get("return")
+    kinds = get_args(hint)
+    if get_origin(hint) is not tuple or not kinds or kinds[-1] is Ellipsis:
+        return None
+    return len(kinds)
+
+
+def hints_of(run: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a function, none if they cannot be looked up."""
+    try:
+        return get_type_hints(run)
+    except Exception:  # noqa: BLE001 - an annotation may name what cannot be looked up; it is a hint only
+        return {}
+
+
+def as_handlers(
+    handlers: Iterable[Callable[..., Any]] | None, on_failure: Callable[..., Any] | None, whose: str
+) -> list[Callable[..., Any]]:
+    """Return state handlers as a list, what is to be called on a failure among them.
+
+    Raises
+    ------
+    InvalidTask : they are no list of functions.
+    """
+    if handlers is not None and (callable(handlers) or not isinstance(handlers, Iterable)):
+        msg = f"{whose}: state_handlers is {handlers!r}; give a list of functions (task or flow, old, new)"
+        raise InvalidTask(msg)
+    found = [*(handlers or ())]
+    if on_failure is not None:
+        found.append(_on_failure(on_failure))
+    return found
+
+
+def _on_failure(handler: Callable[..., Any]) -> Callable[..., None]:
+    def on_state(subject: Any, _old: Any, new: Any) -> None:
+        if new.is_failed():
+            handler(subject, new)
+
+    return on_state

@@ -1,0 +1,58 @@
+"""Data frames as results, in the formats that pandas writes; Arrow's where pyarrow is installed."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import pandas as pd
+import pytest
+
+from jupyter_flows import Flow, task
+from jupyter_flows.engine.results import LocalResult
+from jupyter_flows.engine.serializers import CompressedSerializer, PandasSerializer
+
+ROWS = {"a": [1, 2], "b": ["x", "y"]}
+FORMATS = ["csv", "json", "pickle", "stata"]
+OF_ARROW = ["feather", "orc", "parquet"]
+no_pyarrow = pytest.mark.skipif(
+    find_spec("pyarrow") is None, reason="pyarrow, which the format needs, is not installed"
+)
+
+
+@pytest.mark.parametrize(
+    "file_type", [*FORMATS, *(pytest.param(name, marks=no_pyarrow) for name in OF_ARROW)]
+)
+def test_a_frame_comes_back_from_its_target(file_type, tmp_path):
+    """Written by one run, read by the next instead of calling the task."""
+    calls = []
+    kept = PandasSerializer(file_type, serialize_kwargs={"index": False} if file_type == "csv" else {})
+
+    @task(result=LocalResult(str(tmp_path), serializer=CompressedSerializer(kept, "gzip")), target="rows")
+    def rows():
+        calls.append(1)
+        return pd.DataFrame(ROWS)
+
+    with Flow("frames") as flow:
+        made = rows()
+    for _ in range(2):
+        found = flow.run(context={"checkpointing": True}).result[made]
+        assert ROWS == found.result[["a", "b"]].to_dict("list"), found
+    assert [1] == calls
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+    """The state of the task says what to install."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    kept = LocalResult(str(tmp_path), serializer=PandasSerializer("parquet"))
+
+    @task(result=kept, target="rows")
+    def rows():
+        return pd.DataFrame(ROWS)
+
+    with Flow("frames") as flow:
+        made = rows()
+    found = flow.run(context={"checkpointing": True}).result[made]
+    assert found.is_failed()
+    assert "a result as parquet needs a package that is not installed: pip install pyarrow" == found.message
