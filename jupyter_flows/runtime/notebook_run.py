@@ -25,13 +25,14 @@ from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
-from jupyter_flows.runtime.passing import Needs, apart, needs_of, without
+from jupyter_flows.runtime.passing import Needs, apart, needs_of, sharing, without
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
 from jupyter_flows.runtime.resume import Resumption, chosen, resume
 from jupyter_flows.runtime.run_options import RunOptions
 from jupyter_flows.runtime.seated_cells import SeatedCells, SeatedExecutor
 from jupyter_flows.runtime.seats import Seats
+from jupyter_flows.runtime.thread_seats import ThreadSeats
 from jupyter_flows.schema.runs import StateName
 
 if TYPE_CHECKING:
@@ -268,9 +269,11 @@ class NotebookRun:
         resumption = self._resumed(graph, needs, digests, book)
         if resumption.left_out:
             graph = without(graph, resumption.left_out)
-        if not is_alone:
+        if self._options.parallel == "processes":
             graph = apart(graph, needs)
-        seats = Seats(
+        elif self._options.parallel == "threads":
+            graph = sharing(graph)
+        seats = (ThreadSeats if self._options.parallel == "threads" else Seats)(
             needs=needs,
             book=book,
             first=first,
@@ -280,9 +283,9 @@ class NotebookRun:
             digests=digests,
             at_start=document.codes(tuple(document.injected)),
             limit=1 if is_alone else self._options.most_kernels,
-            is_alone=is_alone,
+            **({} if self._options.parallel == "threads" else {"is_alone": is_alone}),
         )
-        if not is_alone:
+        if self._options.parallel == "processes":
             seats.get_ready(min(self._options.most_kernels, _width(graph)))
         executor = (
             LocalExecutor()

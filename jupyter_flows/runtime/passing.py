@@ -6,6 +6,7 @@ the state of the process by channel, and which cells cannot do without one anoth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
@@ -16,6 +17,7 @@ from jupyter_flows.notebook.cell_task import CellTask
 
 _BY_VALUE = ("rng:random", "rng:numpy", "rng:torch", "cwd", "env:")
 _OF_THE_WORLD = ("file:", "pip", "store:")
+_DRAWS = re.compile(r"\b(plt|pyplot|sns|seaborn|matplotlib)\b|\.(plot|hist|boxplot)\b")
 _KEPT = (*_BY_VALUE, "sys.path", "warnings", "mpl:style", "option:pandas")
 
 
@@ -123,6 +125,7 @@ def sharing(graph: FlowGraph) -> FlowGraph:
     """
     edges = graph.edges
     writers: dict[str, CellTask] = {}
+    drawing: CellTask | None = None
     for task in graph.slugs:
         if not isinstance(task, CellTask):
             continue
@@ -131,6 +134,11 @@ def sharing(graph: FlowGraph) -> FlowGraph:
             if earlier is not None:
                 edges.append(Edge(earlier, task, kind="order", names=(name,), reason=f"both bind `{name}`"))
             writers[name] = task
+        if _DRAWS.search(task.source):
+            if drawing is not None:
+                reason = "both draw, and pyplot has one current figure"
+                edges.append(Edge(drawing, task, kind="order", names=("mpl:figure",), reason=reason))
+            drawing = task
     return _with_edges(graph, edges)
 
 

@@ -111,6 +111,9 @@ class Seats:
         All cells run in the first kernel, in the order of the notebook.
     """
 
+    _keeps_joint = True
+    """Whether nobody else changes the objects that share memory while they are written."""
+
     def __init__(
         self,
         *,
@@ -425,7 +428,9 @@ class Seats:
         if need.defines and need.is_replayed:
             asked["know"] = f"{VALUES}.know({dumps(sorted(need.defines))})"
         names = [name for name in need.gives if not (need.is_replayed and name in need.defines)]
-        joint = sorted(need.shared) if need.is_pinned and need.writes & need.shared else []
+        joint = (
+            sorted(need.shared) if self._keeps_joint and need.is_pinned and need.writes & need.shared else []
+        )
         if names or joint or need.state or not self._is_alone:
             request: dict[str, Any] = {
                 "file": file,
