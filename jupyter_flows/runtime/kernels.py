@@ -78,6 +78,8 @@ class Kernel:
         self.name = name
         self.client: Any = None
         self.manager: Any = None
+        self.was_ready = False
+        """It was started before its run was known (``spare_kernel.py``)."""
         self._wanted_directory = directory
         self._directory = directory
         self._cwd = cwd
@@ -105,12 +107,14 @@ class Kernel:
             raise
 
     def start(self) -> None:
-        """Start the process, if that was not done, and wait until it answers.
+        """Start the process, if that was not done, and wait until it answers, if it has not yet.
 
         Raises
         ------
         KernelNotFound, KernelDidNotStart
         """
+        if self.client is not None:
+            return
         if self.manager is None:
             self.launch()
         try:
@@ -146,6 +150,11 @@ class Kernel:
         if self._process is not None:
             return bool(self._process.poll() is None)
         return self.manager is not None and bool(self.manager.is_alive())
+
+    @property
+    def pid(self) -> int | None:
+        """The process, if there is one on this machine."""
+        return None if self._process is None else int(self._process.pid)
 
     def interrupt(self) -> None:
         """Interrupt what the kernel does (KeyboardInterrupt in Python)."""

@@ -108,7 +108,7 @@ class NotebookRun:
             document = _Document(nb, self._flow_name)
             graph = self._graph(document)
             kernel.start()
-            self._pipe.log("INFO", f"kernel {kernel_name} started")
+            self._pipe.log("INFO", f"kernel {kernel_name} {'was ready' if kernel.was_ready else 'started'}")
             runner = CellRunner(
                 nb,
                 kernel,
