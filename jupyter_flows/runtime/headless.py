@@ -180,7 +180,6 @@ def rehearse() -> None:
 
     from jupyter_flows.notebook.build import build_flow
     from jupyter_flows.notebook.read import parse_notebook
-
     from jupyter_flows.runtime.papermill_engine import FlowsEngine
 
     papermill_engines.register("flows", FlowsEngine)
