@@ -63,6 +63,10 @@ class Settings:
     """Longest time between two looks at the schedules."""
     spool_limit_mb: int = 256
     """Megabytes of undelivered states and logs kept per run while the server is away."""
+    spares: int = 1
+    """Run processes, each with a kernel, that an agent has ready for the next runs; 0: none."""
+    spare_idle_s: float = 600.0
+    """Seconds without a run after which an agent gives the memory of its spares back."""
     environment_policy: str = "warn"
     """What a run does when its environment differs: ``refuse``, ``warn`` or ``ignore``."""
     trace: bool = True

@@ -23,11 +23,11 @@ def marker(run_id: str, token: int) -> str:
     return f"{run_id}:{token}"
 
 
-def marked_processes(value: str) -> list[int]:
-    """Pids of the processes whose environment carries the marker *value*; never our own."""
+def marked_processes(*values: str) -> list[int]:
+    """Pids of the processes whose environment carries one of the markers *values*; never our own."""
     if not sys.platform.startswith("linux"):
-        return _marked_by_psutil(value)
-    wanted = f"{MARKER_NAME}={value}".encode()
+        return _marked_by_psutil(values)
+    wanted = {f"{MARKER_NAME}={value}".encode() for value in values}
     found = []
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -36,7 +36,7 @@ def marked_processes(value: str) -> list[int]:
             environ = Path(entry.path, "environ").read_bytes()
         except OSError:
             continue
-        if wanted in environ.split(b"\0"):
+        if not wanted.isdisjoint(environ.split(b"\0")):
             found.append(int(entry.name))
     return found
 
@@ -67,20 +67,20 @@ def reap_adopted(*, but: int) -> None:
                 os.waitpid(pid, os.WNOHANG)
 
 
-def sweep(value: str, *, own_children: bool, limit_s: float = SWEEP_LIMIT_S) -> list[str]:
+def sweep(*values: str, own_children: bool, limit_s: float = SWEEP_LIMIT_S) -> list[str]:
     """Kill every process of a run that is left; return what they were, for the log.
 
     Parameters
     ----------
-    value : str
-        The run's marker.
+    values : str
+        The run's markers: its own, and that of the crew which it took.
     own_children : bool
         Kill our own children too: right in a keeper, which has no others.
     """
     swept: dict[int, str] = {}
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        left = set(marked_processes(value))
+        left = set(marked_processes(*values))
         if own_children:
             left.update(children_of(os.getpid()))
         alive = 0
@@ -101,13 +101,13 @@ def sweep(value: str, *, own_children: bool, limit_s: float = SWEEP_LIMIT_S) -> 
     return [f"{name} (pid {pid})" for pid, name in swept.items()]
 
 
-def _marked_by_psutil(value: str) -> list[int]:
+def _marked_by_psutil(values: tuple[str, ...]) -> list[int]:
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARKER_NAME) == value:
+            if process.pid != os.getpid() and process.environ().get(MARKER_NAME) in values:
                 found.append(process.pid)
     return found
 

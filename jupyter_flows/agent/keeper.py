@@ -10,6 +10,8 @@ Rules that must hold:
   fencing token. A run whose keeper died before that can be given to another agent without a thought.
 * *Self-fencing*: a run that may be rerun is stopped when our lease can no longer be trusted, before
   anybody else may start it.
+* *A spare crew is nobody's yet*: a keeper can wait for its order with a run's process ready
+  (``agent/crew.py``); no user code is near it until the gate opened.
 * *What is spooled is delivered*: by us, or by an agent that finds our directory later
   (``agent/leftovers.py``).
 
@@ -41,6 +43,14 @@ from jupyter_flows.agent.children import (
     signal_group,
     sweep,
 )
+from jupyter_flows.agent.crew import (
+    CREW_GONE,
+    Crew,
+    SpareOrder,
+    crew_marker,
+    remove_crew_files,
+    remove_sockets,
+)
 from jupyter_flows.agent.link import run_link
 from jupyter_flows.agent.policy import (
     HandedBack,
@@ -56,8 +66,7 @@ from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import FlowsError, LeaseLost, RunNotStarted, ServerFault
-from jupyter_flows.run_configs.base import run_config_from_ref
-from jupyter_flows.runtime.kernels import places_for_sockets
+from jupyter_flows.run_configs.base import LaunchPlan, run_config_from_ref
 from jupyter_flows.runtime.processes import adopt_orphans, start_ticks
 from jupyter_flows.runtime.redact import message as safe_message
 from jupyter_flows.schema.agents import Claim
@@ -110,6 +119,13 @@ class KeeperCard(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     on_lost: str
     marker: str
+    crew: str = ""
+    """The spare crew that the run took, whose processes and files are the run's."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Markers of every process of the run."""
+        return (self.marker, crew_marker(self.crew)) if self.crew else (self.marker,)
 
 
 class _Exited(msgspec.Struct, frozen=True):
@@ -127,10 +143,13 @@ class Keeper:
         The client of the server, with the run's own token.
     settings : Settings
         The agent's settings.
+    crew : Crew, optional
+        A run's process that waits already.
     """
 
-    def __init__(self, order: Order, *, api: Any, settings: Settings) -> None:
+    def __init__(self, order: Order, *, api: Any, settings: Settings, crew: Crew | None = None) -> None:
         self._order = order
+        self._crew = crew
         self._claim = order.claim
         self._run = order.claim.run
         self._token = order.claim.lease.token
@@ -138,6 +157,7 @@ class Keeper:
         self._settings = settings
         self.directory = settings.home / "runs" / self._run.id
         self._marker = marker(self._run.id, self._token)
+        self._markers = (self._marker, *([crew.marker] if crew is not None else []))
         self._events: queue.SimpleQueue[StopAsked | _Exited] = queue.SimpleQueue()
         self._lease: Lease = order.claim.lease
         self._trusted_until = 0.0
@@ -227,23 +247,40 @@ class Keeper:
         )
         claim_file = self.directory / "claim.json"
         _write_private(claim_file, msgspec.json.encode(msgspec.structs.replace(self._claim, run_token="")))
-        read_fd, write_fd = os.pipe()
         env = {
             **plan.env,
+            **run_variables(self._settings),
             MARKER_NAME: self._marker,
             "JUPYTER_FLOWS_RUN_ID": self._run.id,
             "JUPYTER_FLOWS_CLAIM": str(claim_file),
-            "JUPYTER_FLOWS_REPORT_FD": str(write_fd),
-            "JUPYTER_FLOWS_KEEPER_PID": str(os.getpid()),
-            "JUPYTER_FLOWS_HOME": str(self._settings.home),
-            "JUPYTER_FLOWS_ENVIRONMENT_POLICY": self._settings.environment_policy,
         }
+        crew = self._crew
+        if crew is not None and crew.begin(plan, env=env, log=self.directory / "process.log"):
+            process, read_fd = crew.process, crew.report_fd
+        else:
+            process, read_fd = self._start(plan, env)
+        self._pid = process.pid
+        reader = threading.Thread(target=self._read, args=(read_fd,), name="reports", daemon=True)
+        reader.start()
+        threading.Thread(
+            target=lambda: self._events.put(_Exited(process.wait())), name="waiter", daemon=True
+        ).start()
+        returncode = self._watch()
+        swept = sweep(*self._markers, own_children=True)
+        reader.join(PIPE_DRAIN_S)
+        if swept:
+            self._log("INFO", f"stopped what the run left behind: {', '.join(swept)}")
+        return returncode
+
+    def _start(self, plan: LaunchPlan, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+        """Start a fresh process for the run; return it and the end of the pipe on which it reports."""
+        read_fd, write_fd = os.pipe()
         try:
             with open(self.directory / "process.log", "ab", opener=_private) as log:
                 process = subprocess.Popen(  # noqa: S603 - argv from our own launcher, no shell
                     # -P: a json.py beside the user's notebook must not replace the library's.
                     [plan.argv[0], "-P", *plan.argv[1:]],
-                    env=env,
+                    env={**env, "JUPYTER_FLOWS_REPORT_FD": str(write_fd)},
                     cwd=plan.cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -257,18 +294,7 @@ class Keeper:
             raise RunNotStarted(msg) from error
         finally:
             os.close(write_fd)
-        self._pid = process.pid
-        reader = threading.Thread(target=self._read, args=(read_fd,), name="reports", daemon=True)
-        reader.start()
-        threading.Thread(
-            target=lambda: self._events.put(_Exited(process.wait())), name="waiter", daemon=True
-        ).start()
-        returncode = self._watch()
-        swept = sweep(self._marker, own_children=True)
-        reader.join(PIPE_DRAIN_S)
-        if swept:
-            self._log("INFO", f"stopped what the run left behind: {', '.join(swept)}")
-        return returncode
+        return process, read_fd
 
     def _watch(self) -> int:
         """Wait for the process; carry out what is asked meanwhile."""
@@ -301,11 +327,7 @@ class Keeper:
                 next_step_at = now + wait_s
 
     def _environment(self) -> dict[str, str]:
-        environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-        if self._order.import_paths:
-            paths = [*self._order.import_paths, environ.get("PYTHONPATH", "")]
-            environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        return {**environ, **self._order.env}
+        return environment_of_runs(self._order)
 
     def _limit_s(self) -> float | None:
         own = self._claim.spec.total_timeout_s
@@ -437,9 +459,9 @@ class Keeper:
         """Remove what only a living run needs: its sockets, its copy of the code, its claim."""
         for name in ("kernel", "code"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
-        for place in places_for_sockets():
-            for left in place.glob(f"jupyter-flows-{self._run.id[:12]}-*"):
-                shutil.rmtree(left, ignore_errors=True)
+        remove_sockets(self._run.id)
+        if self._crew is not None:
+            remove_crew_files(self._settings.home, self._crew.id)
         (self.directory / "claim.json").unlink(missing_ok=True)
 
     def _put_aside_earlier_attempt(self) -> None:
@@ -464,6 +486,7 @@ class Keeper:
             started=start_ticks(os.getpid()) or "",
             on_lost=self._claim.spec.on_lost,
             marker=self._marker,
+            crew=self._crew.id if self._crew is not None else "",
         )
         _write_private(self.directory / "keeper.json", msgspec.json.encode(card))
 
@@ -506,6 +529,24 @@ def lock_directory(directory: Path) -> int | None:
     return fd
 
 
+def environment_of_runs(order: Order | SpareOrder) -> dict[str, str]:
+    """Return what every run of the agent finds in its environment."""
+    environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    if order.import_paths:
+        paths = [*order.import_paths, environ.get("PYTHONPATH", "")]
+        environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return {**environ, **order.env}
+
+
+def run_variables(settings: Settings) -> dict[str, str]:
+    """Return the variables by which a run's process knows its keeper and its home."""
+    return {
+        "JUPYTER_FLOWS_KEEPER_PID": str(os.getpid()),
+        "JUPYTER_FLOWS_HOME": str(settings.home),
+        "JUPYTER_FLOWS_ENVIRONMENT_POLICY": settings.environment_policy,
+    }
+
+
 def settings_from(values: Mapping[str, Any]) -> Settings:
     """Return the settings that an agent sent along."""
     return Settings(**{**values, "home": Path(values["home"])})
@@ -523,19 +564,79 @@ def _write_private(path: Path, data: bytes) -> None:
 
 
 def main() -> int:
-    """Read the order, keep the run."""
+    """Read the order, keep the run; with ``--spare`` have a crew ready for it first."""
     os.umask(0o077)
     adopt_orphans()
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    if sys.argv[1:] == ["--spare"]:
+        return _with_crew()
+    return _keep(sys.stdin.buffer.read())
+
+
+def _with_crew() -> int:
+    """Start a crew as the first line says, and wait for the order; the agent's death ends both."""
+    stream = sys.stdin.fileno()
+    wanted = msgspec.json.decode(_first_line(stream), type=SpareOrder)
+    settings = settings_from(wanted.settings)
+    crew = Crew(
+        wanted, home=settings.home, environ={**environment_of_runs(wanted), **run_variables(settings)}
+    )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: sys.exit(CREW_GONE))
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    data = b""
+    try:
+        crew.start()
+        data = crew.wait_for_order(stream)
+        words = "" if data else crew.last_words()
+        if words:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"[spare] it ended before a run came: {words}", file=sys.stderr, flush=True)  # noqa: T201
+    finally:
+        if not data:
+            crew.dismiss()
+    if not data:
+        # What the agent writes from now on would be lost; it is told by our exit code.
+        return CREW_GONE
+    return _keep(data, crew=crew)
+
+
+def _first_line(stream: int) -> bytes:
+    """Read a line and no more: what follows is waited for."""
+    read = b""
+    while not read.endswith(b"\n"):
+        piece = os.read(stream, 1)
+        if not piece:
+            sys.exit(CREW_GONE)
+        read += piece
+    return read
+
+
+def _keep(data: bytes, *, crew: Crew | None = None) -> int:
+    try:
+        order = msgspec.json.decode(data, type=Order)
+    except msgspec.DecodeError:
+        # The agent died while it wrote: nothing has begun, and nobody is told otherwise.
+        if crew is not None:
+            crew.dismiss()
+        return CREW_GONE
     settings = settings_from(order.settings)
     api = run_link(settings, run_token=order.claim.run_token, url=order.api_url, follow=order.follow)
-    keeper = Keeper(order, api=api, settings=settings)
+    if crew is not None:
+        directory = settings.home / "runs" / order.claim.run.id
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chdir(directory)
+    keeper = Keeper(order, api=api, settings=settings, crew=crew)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: keeper.on_signal(received))
     # Ctrl+C in the agent's terminal is the agent's business.
     # (a handler, not SIG_IGN: that would be inherited by the run, which must hear its interrupt)
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    return keeper.run()
+    try:
+        return keeper.run()
+    finally:
+        if crew is not None:
+            # A run that was not started leaves its crew, and nobody else knows of it.
+            crew.dismiss()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from jupyter_flows.agent.children import sweep
+from jupyter_flows.agent.crew import remove_crew_files
 from jupyter_flows.agent.keeper import KeeperCard, lock_directory
 from jupyter_flows.agent.policy import open_tasks_ended
 from jupyter_flows.client.backoff import Backoff
@@ -59,7 +60,9 @@ def recover(
     try:
         if not (directory / "keeper.json").exists():
             return True
-        sweep(card.marker, own_children=False)
+        sweep(*card.markers, own_children=False)
+        if card.crew:
+            remove_crew_files(directory.parent.parent, card.crew)
         for name in ("kernel", "code"):
             shutil.rmtree(directory / name, ignore_errors=True)
         api = connect(card)

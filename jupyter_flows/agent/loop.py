@@ -24,6 +24,7 @@ import msgspec
 from jupyter_flows.agent.keeper import SECRET_VARIABLES, KeeperCard, Order
 from jupyter_flows.agent.leftovers import kept_runs, recover
 from jupyter_flows.agent.link import run_link
+from jupyter_flows.agent.spares import Spare, Spares, clear_left_crews
 from jupyter_flows.client.api import FlowsApi
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL
@@ -120,6 +121,7 @@ class Agent:
         self._show_logs = show_logs
         self._exclusive = exclusive
         self._host = host
+        self._spares = Spares(settings, env=self._env, import_paths=self._import_paths)
         self._kept: dict[str, _Kept] = {}
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -139,11 +141,17 @@ class Agent:
         """
         self._stop = stop
         self._adopt()
+        clear_left_crews(self._settings.home)
         claiming = threading.Thread(target=self._claim_until_stopped, name="claim", daemon=True)
         claiming.start()
-        while not stop.wait(0.5):
-            if not claiming.is_alive():
-                break
+        try:
+            self._spares.tick()
+            while not stop.wait(0.5):
+                if not claiming.is_alive():
+                    break
+                self._spares.tick()
+        finally:
+            self._spares.close()
         with self._changed:
             self._changed.notify_all()
         self._say_goodbye()
@@ -255,19 +263,9 @@ class Agent:
         )
         directory = self._settings.home / "runs" / run.id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+        spare = self._spares.take(claim)
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "jupyter_flows.agent.keeper"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env=environ,
-                cwd=directory,
-            )
-            assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(order))
-            process.stdin.close()
+            process = _given(spare, order) or _started(order, directory)
         except OSError as error:
             log.error("run %s could not be given a keeper: %s", run.name, error)  # noqa: TRY400
             self._hand_back(claim, f"the agent could not start a process: {error.strerror}")
@@ -371,6 +369,32 @@ class Agent:
                     return False
                 self._changed.wait(timeout=min(left, 0.5))
         return True
+
+
+def _given(spare: Spare | None, order: Order) -> subprocess.Popen[bytes] | None:
+    """Give the order to a keeper that waits; None: there is none, or none any more."""
+    if spare is None:
+        return None
+    if spare.hand(order):
+        return spare.process
+    spare.clear()
+    return None
+
+
+def _started(order: Order, directory: Path) -> subprocess.Popen[bytes]:
+    environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "jupyter_flows.agent.keeper"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environ,
+        cwd=directory,
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(order))
+    process.stdin.close()
+    return process
 
 
 def _wait_for_end(kept: _Kept) -> None:

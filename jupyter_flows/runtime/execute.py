@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,6 +22,9 @@ from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.runs import StateName
 from jupyter_flows.settings import Settings
 
+if TYPE_CHECKING:
+    from jupyter_flows.runtime.spare_kernel import SpareKernel
+
 
 class Ended(msgspec.Struct, frozen=True):
     """How a run ended."""
@@ -30,8 +33,13 @@ class Ended(msgspec.Struct, frozen=True):
     message: str
 
 
-def execute(claim: Claim, *, pipe: ReportPipe, settings: Settings) -> Ended:
+def execute(claim: Claim, *, pipe: ReportPipe, settings: Settings, spare: SpareKernel | None = None) -> Ended:
     """Run the flow of *claim* in this process; report states, log lines and results on the way.
+
+    Parameters
+    ----------
+    spare : SpareKernel, optional
+        A kernel that was started before the run was known.
 
     Returns
     -------
@@ -56,7 +64,12 @@ def execute(claim: Claim, *, pipe: ReportPipe, settings: Settings) -> Ended:
             say=pipe.log,
         )
         if claim.spec.storage.kind == "notebook":
-            return _execute_notebook(claim, code, pipe=pipe, directory=directory)
+            return _execute_notebook(
+                claim, code, pipe=pipe, directory=directory, home=settings.home, spare=spare
+            )
+        if spare is not None:
+            spare.stop()
+            spare = None
         return _execute_flow(claim, code, pipe=pipe, directory=directory)
     except FlowsError as error:
         pipe.log("ERROR", str(error))
@@ -65,9 +78,21 @@ def execute(claim: Claim, *, pipe: ReportPipe, settings: Settings) -> Ended:
     except Exception as error:  # noqa: BLE001 - ours or a loaded flow's: the run must end with a reason
         keep_traceback(directory, error)
         return Ended("Failed", f"{type(error).__name__} outside of any task; see {TRACEBACKS}")
+    finally:
+        if spare is not None:
+            # Nothing is left of it if a run took it.
+            spare.stop()
 
 
-def _execute_notebook(claim: Claim, code: Path, *, pipe: ReportPipe, directory: Path) -> Ended:
+def _execute_notebook(
+    claim: Claim,
+    code: Path,
+    *,
+    pipe: ReportPipe,
+    directory: Path,
+    home: Path,
+    spare: SpareKernel | None,
+) -> Ended:
     """Run a notebook with papermill's conventions and our engine; its kernel is the registered one."""
     from jupyter_flows.runtime.headless import execute_notebook
 
@@ -83,6 +108,8 @@ def _execute_notebook(claim: Claim, code: Path, *, pipe: ReportPipe, directory: 
             cwd=working_directory(claim, directory),
             pipe=pipe,
             context=context_of(claim),
+            home=home,
+            spare=spare,
         )
     )
 

@@ -22,6 +22,7 @@ from jupyter_flows.schema.runs import StateName
 if TYPE_CHECKING:
     from jupyter_flows.notebook.read import NotebookCells
     from jupyter_flows.runtime.kernels import Kernel
+    from jupyter_flows.runtime.spare_kernel import SpareKernel
 
 DEFAULT_KERNEL = "python3"
 
@@ -35,8 +36,17 @@ def execute_notebook(
     cwd: Path,
     pipe: ReportPipe,
     context: Mapping[str, Any],
+    home: Path,
+    spare: SpareKernel | None = None,
 ) -> tuple[StateName, str]:
     """Execute the verified notebook *source*; write and report the executed one, *target*.
+
+    Parameters
+    ----------
+    home : Path
+        Where is remembered what the notebook imports, for the next time.
+    spare : SpareKernel, optional
+        A kernel that was started before the run was known; used if it is as a fresh one would be.
 
     Returns
     -------
@@ -47,18 +57,22 @@ def execute_notebook(
     InvalidNotebook, KernelNotFound, KernelDidNotStart : nothing ran.
     KeyboardInterrupt : the run was told to stop; the notebook shows how far it came.
     """
-    from jupyter_flows.runtime.kernels import Kernel
+    from jupyter_flows.runtime.spare import KernelSource
 
     text = source.read_text("utf-8-sig")
-    name = kernel_name or _parse(text, claim).kernel or DEFAULT_KERNEL
-    kernel = Kernel(name, directory=target.parent / "kernel", cwd=str(cwd))
-    # The kernel's process starts while this one imports papermill: each takes half a second and more.
-    kernel.launch()
+    cells = None if kernel_name and spare is None else _parse(text, claim)
+    name = kernel_name or (cells.kernel if cells else None) or DEFAULT_KERNEL
+    kernels = KernelSource(target.parent, spare=spare, say=lambda line: pipe.log("INFO", line))
+    # A fresh kernel's process starts while this one imports papermill: each takes half a second and more.
+    kernel = kernels.take(
+        name, cwd=cwd, source="\n".join(cell.source for cell in cells.cells) if cells else ""
+    )
     try:
-        _parse(text, claim)
+        _remember(cells or _parse(text, claim), kernel.name, claim=claim, home=home)
         return _execute(text, target, claim=claim, kernel=kernel, cwd=cwd, pipe=pipe, context=context)
     finally:
         kernel.stop(now=True)
+        kernels.close()
 
 
 def _execute(
@@ -148,6 +162,35 @@ def _parse(text: str, claim: Claim) -> NotebookCells:
     from jupyter_flows.notebook.read import parse_notebook
 
     return parse_notebook(text, path=claim.spec.storage.location)
+
+
+def _remember(cells: NotebookCells, kernel: str, *, claim: Claim, home: Path) -> None:
+    if cells.language == "python":
+        from jupyter_flows.runtime.known_imports import remember
+        from jupyter_flows.runtime.notebook_imports import known_imports
+
+        remember(home, claim.run.flow_id, known_imports(cells, kernel=kernel))
+
+
+def rehearse() -> None:
+    """Do once, with a notebook of our own and no kernel, what reads schemas and grammars at first use."""
+    import nbformat
+    from papermill.engines import papermill_engines
+    from papermill.parameterize import parameterize_notebook
+
+    from jupyter_flows.notebook.build import build_flow
+    from jupyter_flows.notebook.read import parse_notebook
+    from jupyter_flows.runtime.papermill_engine import FlowsEngine
+
+    papermill_engines.register("flows", FlowsEngine)
+    spec = {"name": DEFAULT_KERNEL, "language": "python", "display_name": "Python 3"}
+    nb = nbformat.v4.new_notebook(metadata={"kernelspec": spec})
+    nb.cells = [nbformat.v4.new_code_cell("%%task a\nx = 1", metadata={"tags": ["parameters"]})]
+    text = nbformat.writes(nb)
+    parameterize_notebook(
+        _open(text, location="rehearsal"), {"x": 2}, kernel_name=DEFAULT_KERNEL, engine_name="flows"
+    )
+    build_flow(parse_notebook(text, path="rehearsal"), "rehearsal").sorted_tasks()
 
 
 def _open(text: str, *, location: str) -> Any:

@@ -99,6 +99,8 @@ class Kernel:
         self.memory: MemoryMeter | None = None
         self.client: Any = None
         self.manager: Any = None
+        self.was_ready = False
+        """It was started before its run was known (``spare_kernel.py``)."""
         self._wanted_directory = directory
         self._directory = directory
         self._cwd = cwd
@@ -129,12 +131,14 @@ class Kernel:
             raise
 
     def start(self) -> None:
-        """Start the process, if that was not done, and wait until it answers.
+        """Start the process, if that was not done, and wait until it answers, if it has not yet.
 
         Raises
         ------
         KernelNotFound, KernelDidNotStart
         """
+        if self.client is not None:
+            return
         if self.manager is None:
             self.launch()
         try:
@@ -177,6 +181,11 @@ class Kernel:
         if self._process is not None:
             return bool(self._process.poll() is None)
         return self.manager is not None and bool(self.manager.is_alive())
+
+    @property
+    def pid(self) -> int | None:
+        """The process, if there is one on this machine."""
+        return None if self._process is None else int(self._process.pid)
 
     def interrupt(self) -> None:
         """Interrupt what the kernel does (KeyboardInterrupt in Python)."""

@@ -167,7 +167,8 @@ class NotebookRun:
             manager.outputs.on_output = on_output
 
             def runner(kernel: Kernel) -> CellRunner:
-                self._pipe.log("INFO", f"kernel {kernel.name} started")
+                how = "was ready" if getattr(kernel, "was_ready", False) else "started"
+                self._pipe.log("INFO", f"kernel {kernel.name} {how}")
                 return CellRunner(manager.outputs, kernel, allow_errors=allow_errors)
 
             if graph is None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -30,6 +30,8 @@ TIMES = {
     "JUPYTER_FLOWS_AGENT_GRACE_S": "2",
     "JUPYTER_FLOWS_LONG_POLL_S": "2",
     "JUPYTER_FLOWS_SUBMIT_DEADLINE_S": "10",
+    # Started ahead only where a test says so: on two cores each would slow down what others measure.
+    "JUPYTER_FLOWS_SPARES": "0",
 }
 ENDED = {"Success", "Failed", "Cancelled", "Skipped"}
 LIMIT_S = 60.0
@@ -38,7 +40,8 @@ LIMIT_S = 60.0
 class World:
     """One home: its server, its agents, its runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, warm: bool = False) -> None:
+        self.warm = warm
         self.directory = directory
         self.home = directory / "home"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER_FLOWS_")}
@@ -82,7 +85,38 @@ class World:
         )
         log.close()
         self.agents.append(process)
+        if self.warm:
+            self.crew()
         return process
+
+    def crew(self) -> Crew:
+        """Wait until a spare crew is ready that nobody has taken."""
+
+        def look() -> Crew | None:
+            taken = {card.get("crew") for card in self._cards()}
+            for path in (self.home / "spares").glob("*/ready.json"):
+                if path.parent.name not in taken:
+                    try:
+                        found = json.loads(path.read_bytes())
+                        process = psutil.Process(found["pid"])
+                        return Crew(path.parent, found["modules"], process, found["kernel_pid"])
+                    except (OSError, psutil.Error):
+                        continue
+            return None
+
+        made: Crew = self.until(look, "a spare crew")
+        return made
+
+    def _cards(self) -> Iterator[dict[str, Any]]:
+        for path in (self.home / "runs").glob("*/keeper.json"):
+            try:
+                yield json.loads(path.read_bytes())
+            except (OSError, ValueError):
+                continue
+
+    def log_of(self, run: RunRecord) -> str:
+        """The run's log, as one text."""
+        return "\n".join(line.message for line in self.api.list_logs(run.id).logs)
 
     def agent_log(self, number: int = 0) -> str:
         """What an agent printed."""
@@ -168,12 +202,29 @@ class World:
         return psutil.Process(card["pid"])
 
     def processes_of(self, run: RunRecord) -> list[psutil.Process]:
-        """Every process that carries the run's marker."""
+        """Every process that carries the run's marker, or that of the crew which it took."""
+        crews = {f"spare-{card['crew']}:0" for card in self._cards() if card["run_id"] == run.id}
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get("JUPYTER_FLOWS_RUN", "").startswith(run.id):
+                mark = process.environ().get("JUPYTER_FLOWS_RUN", "")
+                if mark.startswith(run.id) or mark in crews:
                     found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def orphans(self) -> list[str]:
+        """Processes of crews that are gone: a crew has a directory as long as anything of it lives."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                mark = process.environ().get("JUPYTER_FLOWS_RUN", "")
+                home = process.environ().get("JUPYTER_FLOWS_HOME", "")
+                crew = mark.removeprefix("spare-").partition(":")[0]
+                if mark.startswith("spare-") and home == str(self.home):
+                    if not (self.home / "spares" / crew).exists():
+                        found.append(f"{process.pid} {process.cmdline()}")
             except psutil.Error:
                 continue
         return found
@@ -186,10 +237,11 @@ class World:
         while time.monotonic() < end:
             processes = self.processes_of(run)
             files = {path.name for path in directory.iterdir()} & left
-            if not processes and not files:
+            orphans = self.orphans()
+            if not processes and not files and not orphans:
                 return
             time.sleep(0.02)
-        assert ([], set()) == ([process.cmdline() for process in processes], files)
+        assert ([], set(), []) == ([process.cmdline() for process in processes], files, orphans)
 
     def close(self) -> None:
         """Stop everything."""
@@ -212,10 +264,28 @@ class World:
             self.stop_server()
 
 
+class Crew(NamedTuple):
+    """A spare crew that waits."""
+
+    directory: Path
+    modules: list[str]
+    process: psutil.Process
+    kernel_pid: int
+
+    @property
+    def processes(self) -> dict[str, psutil.Process]:
+        """Its keeper, run process and kernel."""
+        keeper = self.process.parent()
+        assert keeper is not None
+        return {"keeper": keeper, "run": self.process, "kernel": psutil.Process(self.kernel_pid)}
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A server with short times; agents are started by the test."""
-    made = World(tmp_path)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A server with short times; agents are started by the test ("warm": with a spare crew ready)."""
+    made = World(tmp_path, warm=getattr(request, "param", "cold") == "warm")
+    if made.warm:
+        made.environ["JUPYTER_FLOWS_SPARES"] = "1"
     made.start_server()
     try:
         yield made

@@ -12,6 +12,8 @@ import pytest
 
 from tests.agent.conftest import World, waits_for
 
+pytestmark = pytest.mark.parametrize("world", ["cold", "warm"], indirect=True)
+
 
 def test_a_notebook_runs_headless(world: World) -> None:
     """States arrive per task, the executed notebook is reported, nothing is left behind."""
