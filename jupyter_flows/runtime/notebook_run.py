@@ -61,6 +61,8 @@ class NotebookRun:
     ----------
     state, message
         The flow's final state and why, after :meth:`execute`.
+    context
+        The run's context.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class NotebookRun:
     ) -> None:
         self._all_cells = all_cells
         self._by_heading = by_heading
-        self._context = dict(context or {})
+        self.context = dict(context or {})
         self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
         self._flow_name = flow_name
@@ -103,6 +105,8 @@ class NotebookRun:
         """
         nb = manager.nb
         unmark(nb)
+        self._pipe.mask = manager.mask
+        manager.say = functools.partial(self._pipe.log, "WARNING")
         with self._kernel(kernel_name, start_timeout_s) as kernel:
             # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
             document = _Document(nb, self._flow_name)
@@ -180,7 +184,7 @@ class NotebookRun:
             executor=LocalExecutor(),
             backend=KernelBackend(runner, document, cell_timeout_s=cell_timeout_s),
             reporter=EngineReporter(self._pipe, tell=states.state, directory=self._directory),
-        ).run(context=self._context, reraise=True)
+        ).run(context=self.context, reraise=True)
         self.state, self.message = final_message(graph, final)
 
     def _run_plain(
