@@ -174,7 +174,7 @@ class NotebookFile:
                     kept = self._spans.get(index)
                     # From here on a change counts for the next time.
                     self._spans.setdefault(index, (-1, 0))
-                if kept is not None and old is not None:
+                if kept is not None and kept[0] >= 0 and old is not None:
                     _copy(old, stream, kept)
                 else:
                     for piece in _encoded(cell(index) if cell else nb["cells"][index], self._mask):

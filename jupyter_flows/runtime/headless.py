@@ -90,7 +90,9 @@ def _execute(
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
     from papermill.parameterize import parameterize_notebook
 
+    from jupyter_flows.runtime.known_secrets import run_secrets
     from jupyter_flows.runtime.notebook_run import NotebookRun
+    from jupyter_flows.runtime.notebook_states import not_saved
     from jupyter_flows.runtime.papermill_engine import FlowsEngine
 
     papermill_engines.register("flows", FlowsEngine)
@@ -152,8 +154,13 @@ def _execute(
             ended_at=ended,
         )
         add_banner(nb, text)
-        NotebookFile(target).save(nb, final=True)
-        pipe.result("notebook", str(target))
+        try:
+            NotebookFile(target, mask=run_secrets(nb, context=context)).save(nb, final=True)
+        except OSError as error:
+            # How the flow ended is no matter of the disk; what was saved before still stands.
+            pipe.log("ERROR", not_saved(target, error))
+        if target.exists():
+            pipe.result("notebook", str(target))
     return state, message
 
 

@@ -126,6 +126,6 @@ def install(shell: Any, limit: int) -> None:
     if hasattr(shell, "_tee"):
         # IPython 9 keeps all that cells print a second time, in the kernel's memory, for %history.
         # It also puts back the streams' own ``write`` after each cell, so ours comes before the next one.
-        shell._tee = lambda channel: contextlib.nullcontext()  # noqa: ARG005, SLF001
+        shell._tee = lambda *_args, **_kwargs: contextlib.nullcontext()  # noqa: SLF001
     shell.events.register("pre_execute", guard.before_cell)
     shell.events.register("post_execute", guard.after_cell)

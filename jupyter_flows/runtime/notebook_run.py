@@ -8,6 +8,7 @@ not parse) is run from top to bottom, as papermill would.
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,8 @@ class NotebookRun:
     ----------
     state, message
         The flow's final state and why, after :meth:`execute`.
+    context
+        The run's context.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class NotebookRun:
         self._options = options or RunOptions()
         self._all_cells = all_cells
         self._by_heading = by_heading
-        self._context = dict(context or {})
+        self.context = dict(context or {})
         self._launched = kernel
         self._pipe = pipe or ReportPipe(None)
         self._flow_name = flow_name
@@ -160,6 +163,8 @@ class NotebookRun:
         nb = manager.nb
         unmark(nb)
         cell_timeout_s = self._options.cell_timeout_s or cell_timeout_s
+        self._pipe.mask = manager.mask
+        manager.say = functools.partial(self._pipe.log, "WARNING")
         with self._places(kernel_name, start_timeout_s) as (another, first, checkpoint):
             # While the kernel's process comes up: reading the graph of 400 cells takes a third of that.
             document = Document(nb, self._flow_name)
@@ -313,7 +318,7 @@ class NotebookRun:
                     self._pipe, tell=restored.teller(states.state, self._pipe), directory=self._directory
                 ),
             ).run(
-                context=self._context,
+                context=self.context,
                 task_states={slug: Success("from the run before") for slug in resumption.stands},
                 reraise=True,
             )

@@ -20,6 +20,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
 from jupyter_flows.notebook.write import NotebookFile, mark_cell
+from jupyter_flows.runtime.known_secrets import Redactor
 from jupyter_flows.runtime.notebook_outputs import NotebookOutputs
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.base import utc_now
@@ -52,6 +53,8 @@ class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
         Held by whoever writes into the notebook.
     outputs : NotebookOutputs
         The outputs of its cells, for those who run them.
+    mask : Redactor or None
+        What replaces secrets in all that is written.
     unsaved : str
         Why the last attempt to save failed; empty if it did not.
     on_tick : list of callables
@@ -65,12 +68,13 @@ class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
         nb: Any,
         output_path: str | None = None,
         *,
-        mask: Callable[[str], str] | None = None,
+        mask: Redactor | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nb, output_path=output_path, **options)
         self.lock = threading.RLock()
         self.outputs = NotebookOutputs(nb, lock=self.lock, on_change=self.changed)
+        self.mask = mask
         self.unsaved = ""
         self.on_tick: list[Callable[[], None]] = []
         self.say: Callable[[str], None] = lambda _text: None
@@ -124,6 +128,12 @@ class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
             if final:
                 self._file.close()
 
+    def redact(self) -> None:
+        """Replace what is secret in the notebook itself, which others write once more after us."""
+        if self.mask is not None and self.mask.knows_any:
+            with self.lock:
+                self.mask.clean(self.nb)
+
     def close(self) -> None:
         """Stop saving by time."""
         self._closing.set()
@@ -170,7 +180,7 @@ class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
 class _RemoteFile(NotebookFile):
     """An executed notebook that papermill's own handlers write, to wherever they reach."""
 
-    def __init__(self, location: str, *, mask: Callable[[str], str] | None) -> None:
+    def __init__(self, location: str, *, mask: Redactor | None) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="jupyter-flows-")
         super().__init__(Path(self._scratch.name) / "executed.ipynb", mask=mask)
         self._location = location
@@ -186,7 +196,7 @@ class _RemoteFile(NotebookFile):
         self._scratch.cleanup()
 
 
-def _file_for(local: Path | None, output_path: str, mask: Callable[[str], str] | None) -> NotebookFile:
+def _file_for(local: Path | None, output_path: str, mask: Redactor | None) -> NotebookFile:
     return NotebookFile(local, mask=mask) if local is not None else _RemoteFile(output_path, mask=mask)
 
 

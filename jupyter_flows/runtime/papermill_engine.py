@@ -12,6 +12,7 @@ from typing import Any
 
 from papermill.engines import Engine
 
+from jupyter_flows.runtime.known_secrets import run_secrets
 from jupyter_flows.runtime.notebook_run import NotebookRun
 from jupyter_flows.runtime.notebook_states import TimedManager
 from jupyter_flows.runtime.run_options import RunOptions
@@ -49,6 +50,7 @@ class FlowsEngine(Engine):  # type: ignore[misc]
             progress_bar=progress_bar,
             log_output=log_output,
             autosave_cell_every=autosave_cell_every,
+            mask=run_secrets(nb, context=run.context if (run := kwargs.get("run")) is not None else {}),
         )
         manager.notebook_start()
         try:
@@ -56,9 +58,9 @@ class FlowsEngine(Engine):  # type: ignore[misc]
         finally:
             manager.cleanup_pbar()
             manager.notebook_complete()
-            run: NotebookRun | None = kwargs.get("run")
             if run is not None:
                 run.end(manager.nb)
+            manager.redact()
             manager.save_now(final=True)
         return manager.nb
 

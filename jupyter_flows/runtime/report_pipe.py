@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +46,8 @@ class ReportPipe:
     def __init__(self, fd: int | None) -> None:
         self._fd = fd
         self._lock = threading.Lock()
+        self.mask: Callable[[str], str] | None = None
+        """What replaces the run's secrets in what people read."""
 
     def log(
         self, level: str, text: str, *, logger: str = "jupyter_flows.run", task: str | None = None
@@ -55,7 +58,7 @@ class ReportPipe:
                 at=utc_now(),
                 level=level[:100] or "INFO",
                 logger=logger[:NAME_LIMIT] or "flow",
-                message=redact.log_line(text),
+                message=redact.log_line(self._masked(text)),
                 task=task[:NAME_LIMIT] if task else None,
             )
         )
@@ -78,7 +81,9 @@ class ReportPipe:
                 name=name[:NAME_LIMIT],
                 map_index=map_index,
                 attempt=attempt,
-                state=StateRecord(type=state, message=redact.message(message), at=at or utc_now()),
+                state=StateRecord(
+                    type=state, message=redact.message(self._masked(message)), at=at or utc_now()
+                ),
             )
         )
 
@@ -92,7 +97,14 @@ class ReportPipe:
 
     def finish(self, state: StateName, message: str) -> None:
         """Report the end of the run; nothing may follow."""
-        self._send(FinishItem(state=StateRecord(type=state, message=redact.message(message), at=utc_now())))
+        self._send(
+            FinishItem(
+                state=StateRecord(type=state, message=redact.message(self._masked(message)), at=utc_now())
+            )
+        )
+
+    def _masked(self, text: str) -> str:
+        return text if self.mask is None else self.mask(text)
 
     def _send(self, item: ReportItem) -> None:
         if self._fd is None:
