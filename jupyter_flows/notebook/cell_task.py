@@ -27,6 +27,8 @@ class CellTask(Task):
         Variables that it takes and makes.
     warnings : iterable of str
         What analysis could not see.
+    is_barrier : bool
+        Whether it runs code that cannot be read: it waits for all cells above, and all below wait for it.
     when : str, optional
         An expression of Python: the cell is skipped if it is false.
     wrapping : dict, optional
@@ -47,6 +49,7 @@ class CellTask(Task):
         reads: Any = (),
         writes: Any = (),
         warnings: Any = (),
+        is_barrier: bool = False,
         auto_generated: bool = False,
         when: str | None = None,
         wrapping: dict[str, Any] | None = None,
@@ -61,6 +64,7 @@ class CellTask(Task):
         self.reads = frozenset(reads)
         self.writes = frozenset(writes)
         self.warnings = tuple(warnings)
+        self.is_barrier = is_barrier
         self.auto_generated = auto_generated
         self.when = when
         self.wrapping = wrapping

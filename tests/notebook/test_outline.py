@@ -56,3 +56,11 @@ def test_dot_text_survives_any_name(tmp_path):
     text = to_dot(outline(place))
     assert text.startswith("digraph")
     assert "1 -> 2" in text
+
+
+def test_dot_shows_what_was_denied_without_a_head_and_barriers_with_two_borders(tmp_path):
+    place = tmp_path / "n.py"
+    place.write_text("# %%task load\nx = 1\n# %%task use --not-after load\ny = x\n# %%\nexec(input())\n")
+    text = to_dot(outline(place), barriers={3})
+    assert "arrowhead=none" in next(line for line in text.splitlines() if "1 -> 2" in line)
+    assert "peripheries=2" in next(line for line in text.splitlines() if line.strip().startswith("3 ["))
