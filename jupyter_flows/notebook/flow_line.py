@@ -33,7 +33,7 @@ VERBS = (
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
-_ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget"}
+_ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget", "--cell-timeout": "cell_timeout"}
 _FLAGS = {"--all-cells": "all_cells", "--by-heading": "by_heading", "--stale": "stale"}
 
 
@@ -52,6 +52,7 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     runs: str | None = None
     seed: str | None = None
     budget: str | None = None
+    cell_timeout: str | None = None
     all_cells: bool = False
     by_heading: bool = False
     stale: bool = False
