@@ -94,7 +94,7 @@ def check_notebook(
     began = time.monotonic()
     place = Path(path).absolute()
     notebook = read_notebook(path)
-    if notebook.language.lower() not in {"python", "ipython"}:
+    if not notebook.is_python:
         msg = f"{path}: its language is {notebook.language}; only graphs of Python notebooks can be proved"
         raise InvalidNotebook(msg)
     analysis = analyse_notebook(notebook, all_cells=all_cells)

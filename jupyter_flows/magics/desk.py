@@ -10,6 +10,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jupyter_flows.errors import InvalidOption
 from jupyter_flows.magics.cells import CellRecorder, RecordedCell
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ class Desk:
         from jupyter_flows.notebook.flow_line import declaration
 
         if self._read is None or self._read[0] != notebook.cells:
-            declared = declaration(cell.source for cell in notebook.cells)
-            all_cells = declared.all_cells or declared.by_heading
+            all_cells = False
+            # What is wrong with a declaration is said by whoever shows or registers the flow.
+            with contextlib.suppress(InvalidOption):
+                declared = declaration(cell.source for cell in notebook.cells)
+                all_cells = declared.all_cells or declared.by_heading
             self._read = (notebook.cells, analyse(notebook.plain(), plain_as_tasks=all_cells))
         return self._read[1]
 

@@ -68,7 +68,9 @@ def build_flow(
     Raises
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
+    InvalidNotebook : it is written in another language.
     """
+    notebook.require_python()
     declared = declaration(cell.source for cell in notebook.cells)
     by_heading = by_heading or declared.by_heading
     all_cells = all_cells or by_heading or declared.all_cells

@@ -386,3 +386,21 @@ def test_a_stale_cell_that_awaits_is_left_to_its_author(kernel):
 @pytest.mark.parametrize("line", ["%flow run --stale -p a=1", "%flow register --stale"])
 def test_stale_is_an_option_of_run_alone(kernel, line):
     assert "--stale" in refusal(kernel.run(line, "flow"))
+
+
+def test_a_slip_in_a_line_that_acts_does_not_stop_other_lines(kernel):
+    run_all(kernel)
+    assert "did you mean --stale?" in refusal(kernel.run("%flow run --stal", "slip"))
+    assert "numbers → total" in kernel.run("%flow why numbers total", "why").stdout
+    assert "nothing is stale" in kernel.run("%flow run --stale", "stale").stdout
+    assert states(picture(kernel.run("%flow", "show"))) == dict.fromkeys(
+        ("numbers", "total", "most", "report"), "Success"
+    )
+
+
+def test_a_slip_in_a_declaration_is_told_by_the_flow_and_stops_no_reading(kernel):
+    run_all(kernel)
+    assert "did you mean --schedule?" in refusal(kernel.run("%flow etl --schedul hourly", "slip"))
+    assert "did you mean --schedule?" in refusal(kernel.run("%flow", "show"))
+    assert "numbers → total" in kernel.run("%flow why numbers total", "why").stdout
+    assert "nothing is stale" in kernel.run("%flow run --stale", "stale").stdout
