@@ -47,7 +47,13 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
     given = chosen.peer_python or os.environ.get("JUPYTER_FLOWS_PREFECT1_PYTHON")
     if given:
         return str(given)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter-flows" / "bench-peers"
+    return private_python("bench-peers", INSTALLED)
+
+
+def private_python(directory: str, packages: tuple[str, ...]) -> str | None:
+    """Return the Python of an environment with *packages*; None if it cannot be made."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter-flows"
+    cache = caches / directory
     python = cache / "bin" / "python"
     done = cache / ".installed"
     if done.exists():
@@ -56,7 +62,7 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(cache)], check=True, capture_output=True)
         subprocess.run(
-            [str(python), "-m", "pip", "install", "-q", *INSTALLED], check=True, capture_output=True
+            [str(python), "-m", "pip", "install", "-q", *packages], check=True, capture_output=True
         )
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"    the peers could not be installed ({type(error).__name__}); ours alone follows")

@@ -65,6 +65,7 @@ def check_notebook(
     seed: int = 0,
     all_cells: bool = False,
     budget_s: float = 60.0,
+    cell_limit_s: float = 600.0,
     kernel_name: str | None = None,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> Report:
@@ -80,6 +81,7 @@ def check_notebook(
     seed : of the shuffling.
     all_cells : check cells marked to be skipped, too.
     budget_s : how long leaving out each cell in turn may take, in seconds; the cheap ones come first.
+    cell_limit_s : a cell that takes longer, in seconds, fails: one that never ends must not be waited for.
     kernel_name : default: the notebook's own.
     on_step : told in a few words what begins.
 
@@ -92,7 +94,7 @@ def check_notebook(
     began = time.monotonic()
     place = Path(path).absolute()
     notebook = read_notebook(path)
-    if notebook.language.lower() not in {"python", "ipython"}:
+    if not notebook.is_python:
         msg = f"{path}: its language is {notebook.language}; only graphs of Python notebooks can be proved"
         raise InvalidNotebook(msg)
     analysis = analyse_notebook(notebook, all_cells=all_cells)
@@ -103,7 +105,7 @@ def check_notebook(
     with tempfile.TemporaryDirectory(prefix="jupyter-flows-check-", ignore_cleanup_errors=True) as temporary:
         top = Path(temporary)
         root = make_workspace(place.parent, top)
-        with _kernels(name, root=root, top=top, cells=cells) as kernels:
+        with _kernels(name, root=root, top=top, cells=cells, cell_limit_s=cell_limit_s) as kernels:
             check = _Check(
                 analysis,
                 kernels,
@@ -119,7 +121,7 @@ def check_notebook(
 
 @contextmanager
 def _kernels(
-    name: str, *, root: Path, top: Path, cells: Mapping[int, Cell]
+    name: str, *, root: Path, top: Path, cells: Mapping[int, Cell], cell_limit_s: float
 ) -> Iterator[tuple[ProbeKernel, ProbeKernel]]:
     """Start two kernels; whatever happens, nothing of them stays."""
     started: list[ProbeKernel] = []
@@ -127,7 +129,9 @@ def _kernels(
         for number in (1, 2):
             directory = top / f"kernel-{number}"
             directory.mkdir()
-            started.append(ProbeKernel(name, root=root, directory=directory, cells=cells))
+            started.append(
+                ProbeKernel(name, root=root, directory=directory, cells=cells, cell_limit_s=cell_limit_s)
+            )
         yield started[0], started[1]
     finally:
         for kernel in started:
@@ -230,10 +234,12 @@ class _Check:
         self._seconds = {cell: first[cell].seconds for cell in first}
         self._second.wait_until_ready()
         self._kernel = self._second
-        second = self._run([plain], known=False)[plain]
+        # What ended its process would do so again, or take as long again as it may; nothing below is judged.
+        again = tuple(cell for cell in plain if cell in first and not first[cell].has_died)
+        second = self._run([again], known=False)[again] if again else {}
         self._kernel = self._first
         self._second.stop()
-        blank = Seen(facets={"error": "not run"}, error="was not run, since the kernel died above it")
+        blank = Seen(facets={"error": "not run"}, error="was not run, since a cell above ended the process")
         seen = {cell: first.get(cell, blank) for cell in plain}
         return Reference(
             seen=seen,

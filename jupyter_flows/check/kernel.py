@@ -66,13 +66,18 @@ class ProbeKernel:
         For sockets, requests and results.
     cells : mapping
         What is run, by number.
+    cell_limit_s : float
+        A cell that takes longer is ended, and its process with it.
 
     Raises
     ------
     KernelNotFound, KernelDidNotStart
     """
 
-    def __init__(self, name: str, *, root: Path, directory: Path, cells: Mapping[int, Cell]) -> None:
+    def __init__(
+        self, name: str, *, root: Path, directory: Path, cells: Mapping[int, Cell], cell_limit_s: float
+    ) -> None:
+        self._cell_limit_s = cell_limit_s
         self._root = root
         self._directory = directory
         self._cells = {str(number): msgspec.to_builtins(cell) for number, cell in cells.items()}
@@ -124,6 +129,7 @@ class ProbeKernel:
         request |= {
             "cells": self._cells,
             "root": str(self._root),
+            "cell_limit_s": self._cell_limit_s,
             "results": str(results),
             "deadline": None if deadline_s is None else time.time() + deadline_s,
         }

@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import mmap
 import os
 import shutil
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -61,7 +63,7 @@ class Probe:
     request : dict
         ``cells`` (number to what is run and looked at), ``nodes`` and ``roots`` (the forest), ``root`` (the
         working directory), ``results`` (the file for observations), ``deadline`` (of ``time.time()``; no
-        branch is begun later).
+        branch is begun later), ``cell_limit_s`` (a fork whose cell takes longer is ended).
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -70,6 +72,8 @@ class Probe:
         self._root = request["root"]
         self._results = request["results"]
         self._deadline = request.get("deadline")
+        self._cell_limit_s = request.get("cell_limit_s")
+        self._clock: Any = None
         self._shell: Any = None
         self._display: list[Any] = []
         self._raw: Any = None
@@ -89,10 +93,13 @@ class Probe:
         os.rename(self._root, aside)
         try:
             shutil.copytree(aside, self._root, symlinks=True)
+            # When the fork's present cell began: shared, for a cell that never ends cannot tell it itself.
+            clock = mmap.mmap(-1, 8)
             pid = os.fork()
             if pid == 0:
+                self._clock = clock
                 self._child(node, here)
-            ended = self._wait(pid, node["limit_s"])
+            ended = self._wait(pid, node["limit_s"], clock)
         finally:
             shutil.rmtree(self._root, ignore_errors=True)
             os.rename(aside, self._root)
@@ -102,7 +109,7 @@ class Probe:
             self._tell({"key": None, "died": ended})
         self._remove_outside()
 
-    def _wait(self, pid: int, limit_s: float | None) -> str:
+    def _wait(self, pid: int, limit_s: float | None, clock: Any) -> str:
         """Wait for a fork; return how it died, or nothing if it ended as it should."""
         until = None if limit_s is None else time.monotonic() + limit_s
         try:
@@ -114,6 +121,13 @@ class Probe:
                     _kill(pid)
                     os.waitpid(pid, 0)
                     return f"took longer than {limit_s:.0f} s"
+                (began,) = struct.unpack("d", clock[:])
+                if self._cell_limit_s and began and time.monotonic() - began > self._cell_limit_s:
+                    _kill(pid)
+                    os.waitpid(pid, 0)
+                    return (
+                        f"was ended after {self._cell_limit_s:g} s, the limit for one cell (--cell-timeout)"
+                    )
                 time.sleep(_POLL_S)
         except BaseException:
             _kill(pid)
@@ -209,7 +223,9 @@ class Probe:
         """Run the node's cell and go on: in forks, but for the last way."""
         while True:
             self._tell({"key": node["key"], "began": True})
+            self._clock[:] = struct.pack("d", time.monotonic())
             self._run(node)
+            self._clock[:] = struct.pack("d", 0.0)
             following = [self._nodes[key] for key in node["then"]]
             if not following:
                 return

@@ -97,6 +97,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def summary(self) -> str:
         """One sentence: what was done, and what came of it."""
+        if not self.cells:
+            return "There is nothing to prove: no code cell of this notebook is part of a flow."
         orders = f"{self.runs} shuffled order{'' if self.runs == 1 else 's'}"
         done = f"{self.cells} cells from top to bottom, alone with what the graph gives them in {orders}"
         if self.left_out:
@@ -118,7 +120,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def failed_sentence(failed: FailedCell) -> str:
     """Say which cell failed."""
-    return f"{failed.cell} fails from top to bottom ({failed.raised}); what needs it was not judged"
+    why = "it asks for input" if failed.raised == "StdinNotImplementedError" else failed.raised
+    return f"{failed.cell} fails from top to bottom ({why}); what needs it was not judged"
 
 
 def unstable_sentence(unstable: Unstable) -> str:

@@ -22,11 +22,25 @@ from jupyter_flows.core.duration import parse_duration
     show_default=True,
     help="How long leaving out each cell in turn may take; the cheap ones come first. 0s: not at all.",
 )
+@click.option(
+    "--cell-timeout",
+    default="10m",
+    show_default=True,
+    help="A cell that takes longer is ended, and counts as failed.",
+)
 @click.option("--all-cells", is_flag=True, help="Check cells that are marked to be skipped, too.")
 @click.option("--kernel", metavar="NAME", help="Kernel to run it in; default: the notebook's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    path: str, *, runs: int, seed: int, budget: str, all_cells: bool, kernel: str | None, as_json: bool
+    path: str,
+    *,
+    runs: int,
+    seed: int,
+    budget: str,
+    cell_timeout: str,
+    all_cells: bool,
+    kernel: str | None,
+    as_json: bool,
 ) -> int:
     """Run NOTEBOOK from top to bottom and by its graph, and name each cell that then gives something else.
 
@@ -36,6 +50,7 @@ def command(
     from jupyter_flows.check import check_notebook
 
     budget_s = parse_duration(budget).total_seconds()
+    cell_limit_s = parse_duration(cell_timeout).total_seconds()
     shows_steps = not as_json and sys.stderr.isatty()
 
     def step(text: str) -> None:
@@ -51,6 +66,7 @@ def command(
             seed=seed,
             all_cells=all_cells,
             budget_s=budget_s,
+            cell_limit_s=cell_limit_s,
             kernel_name=kernel,
             on_step=step,
         )

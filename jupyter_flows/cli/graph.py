@@ -26,20 +26,27 @@ def command(paths: tuple[str, ...], all_cells: bool, as_json: bool, dot: str | N
     Each cell with what it reads and writes, each edge with its reason. With several paths, --dot and --svg
     take one file a path: a number is put before the suffix.
     """
-    from jupyter_flows.notebook.outline import outline
+    from jupyter_flows.notebook.outline import analyse_notebook
+    from jupyter_flows.notebook.outline import as_json as outline
+    from jupyter_flows.notebook.read import read_notebook
 
     outlines: list[dict[str, Any]] = []
     exit_code = 0
     for path in paths:
         try:
-            outlines.append(outline(path, all_cells=all_cells))
+            notebook = read_notebook(path)
+            analysis = analyse_notebook(notebook, all_cells=all_cells)
         except FlowsError as error:
             click.echo(f"Error: {error}", err=True)
             exit_code = 2
-    for number, outlined in enumerate(outlines, 1):
+            continue
+        outlined = outline(notebook, analysis)
+        outlines.append(outlined)
+        barriers = {cell.index for cell in analysis.cells if cell.is_opaque}
         for place, write in ((dot, _dot_text), (svg, _svg_text)):
             if place is not None:
-                exit_code = max(exit_code, _save(place, write(outlined), number=number, count=len(outlines)))
+                text = write(outlined, barriers)
+                exit_code = max(exit_code, _save(place, text, number=len(outlines), count=len(paths)))
     if as_json:
         print_json(outlines)
     elif "-" not in (dot, svg):
@@ -64,13 +71,13 @@ def _save(place: str, text: str, *, number: int, count: int) -> int:
     return 0
 
 
-def _dot_text(outlined: dict[str, Any]) -> str:
+def _dot_text(outlined: dict[str, Any], barriers: set[int]) -> str:
     from jupyter_flows.notebook.dot import to_dot
 
-    return to_dot(outlined)
+    return to_dot(outlined, barriers=barriers)
 
 
-def _svg_text(outlined: dict[str, Any]) -> str:
+def _svg_text(outlined: dict[str, Any], barriers: set[int]) -> str:
     from jupyter_flows.widget.svg import Link, Node, draw_svg
 
     nodes = [
@@ -78,6 +85,7 @@ def _svg_text(outlined: dict[str, Any]) -> str:
             str(cell["index"]),
             f"{cell['index']}  {cell['name']}",
             hint="\n".join([cell["role"], *cell["warnings"]]),
+            is_barrier=cell["index"] in barriers,
         )
         for cell in outlined["cells"]
     ]
@@ -85,6 +93,15 @@ def _svg_text(outlined: dict[str, Any]) -> str:
         Link(str(edge["from"]), str(edge["to"]), hint=edge["reason"], is_dashed=edge["kind"] != "data")
         for edge in outlined["edges"]
         if edge["kind"] != "order"
+    ]
+    links += [
+        Link(
+            str(edge["from"]),
+            str(edge["to"]),
+            hint=f"denied by --not-after: {edge['reason']}",
+            is_denied=True,
+        )
+        for edge in outlined["denied"]
     ]
     return draw_svg(nodes, links, title=str(outlined["path"]))
 
@@ -123,6 +140,9 @@ def _show(outlined: dict[str, Any]) -> None:
         if edge["kind"] != "order":
             ends = f"  {names[edge['from']]} → {names[edge['to']]}: "
             out.print(plain(ends), plain(edge["reason"], "bright_black"), sep="")
+    for edge in outlined["denied"]:
+        ends = f"  {names[edge['from']]} ↛ {names[edge['to']]}: "
+        out.print(plain(ends), plain(f"denied by --not-after: {edge['reason']}", "bright_black"), sep="")
     kinds = {edge["kind"] for edge in outlined["edges"]}
     notes = [
         text

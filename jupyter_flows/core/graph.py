@@ -89,6 +89,7 @@ class FlowGraph:
         self.project: str | None = None
         self.labels: tuple[str, ...] = ()
         self.declared: Any = None
+        self.denied: tuple[Edge, ...] = ()
         self.parameter_specs: tuple[Any, ...] = ()
         self.constants: dict[Task, dict[str, Any]] = {}
         self.slugs: dict[Task, str] = {}

@@ -12,7 +12,7 @@ def catch_up(shell: Any) -> None:
 
     Raises
     ------
-    CellsStillStale : one of them failed, or can only be run by hand; those after it were not run.
+    CellsStillStale : some of them failed, or can only be run by hand; what needs those was not run.
     """
     from jupyter_flows.magics.staleness import spoken
 
@@ -24,26 +24,40 @@ def catch_up(shell: Any) -> None:
     if not steps:
         print(f"nothing is stale: all {len(standings)} cells ran as they are now")  # noqa: T201
         return
+    stopped: list[str] = []
+    left: set[int] = set()
     desk.is_catching_up = True
     try:
-        for done, step in enumerate(steps):
+        for step in steps:
             cell, name = notebook.cells[step.index - 1], spoken(analysis.cell(step.index))
-            rest = _and_more(len(steps) - done - 1)
+            # What shares memory must not overtake it either.
+            if any(edge.source_index in left for edge in analysis.upstream(step.index)):
+                left.add(step.index)
+                continue
             if _awaits(shell, cell.source):
-                msg = f"{name} awaits, so it must be run by hand: run it, then %flow run --stale again{rest}"
-                raise CellsStillStale(msg)
+                left.add(step.index)
+                stopped.append(f"{name} awaits, so it must be run by hand")
+                continue
             why = step.reason or standings[cell.id].reason
             print(f"▶ {name} ({why})")  # noqa: T201
-            if not _run(shell, cell):
-                msg = f"{name} failed{rest}"
+            error = _run(shell, cell)
+            if isinstance(error, KeyboardInterrupt):
+                msg = f"{name} was interrupted; the cells after it were not run"
                 raise CellsStillStale(msg)
+            if error is not None:
+                left.add(step.index)
+                stopped.append(f"{name} failed")
     finally:
         desk.is_catching_up = False
+    if stopped:
+        more = _and_more(len(left) - len(stopped))
+        msg = f"{'; '.join(stopped)}{more}; see to that, then %flow run --stale again"
+        raise CellsStillStale(msg)
     print(f"ran {len(steps)} of {len(standings)} cells; {_outlook(desk)}")  # noqa: T201
 
 
-def _run(shell: Any, cell: Any) -> bool:
-    """Run one cell as a person would; return whether it went well. The shell shows its error."""
+def _run(shell: Any, cell: Any) -> BaseException | None:
+    """Run one cell as a person would; return its error, which the shell has shown."""
     desk, lines = shell.jupyter_flows_desk, shell.jupyter_flows_lines
     execution = object()
     desk.begin(cell.source, cell.id, execution=execution)
@@ -56,7 +70,7 @@ def _run(shell: Any, cell: Any) -> bool:
         raise
     finally:
         desk.end(error, execution=execution, skipped=lines.skipped)
-    return error is None
+    return error
 
 
 def _awaits(shell: Any, source: str) -> bool:
@@ -69,7 +83,9 @@ def _awaits(shell: Any, source: str) -> bool:
 
 
 def _and_more(count: int) -> str:
-    return f"; {count} cell{'s' if count != 1 else ''} after it not run" if count else ""
+    if not count:
+        return ""
+    return f"; {count} cells that need it not run" if count > 1 else "; 1 cell that needs it not run"
 
 
 def _outlook(desk: Any) -> str:

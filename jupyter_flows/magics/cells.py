@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,12 +62,16 @@ class CellRecorder:
         self._path = path
         self._running: list[tuple[object, RecordedCell]] = []
         self._count = 0
+        self.version = 0
+        """Grows with everything that is recorded."""
         self.ran_before: dict[str, int] = {}
         """Sources that ran before anything was recorded, with their numbers."""
         self._read: tuple[tuple[str, int, int], NotebookCells | None] | None = None
         self._previous: str | None = None
         self._after: dict[str, str | None] = {}
         self._unnamed = 0
+        self._edits: dict[str, str] = {}
+        """Texts in the front end's editor by id: newer than what ran, and than what is saved."""
 
     # -- the notebook's file ------------------------------------------------------------------
 
@@ -120,6 +124,7 @@ class CellRecorder:
         if cell is None:
             cell = self.cells[cell_id] = RecordedCell(id=cell_id, source=source)
             self._after[cell_id] = self._previous
+        self._edits.pop(cell_id, None)
         cell.source = source
         cell.state, cell.error = "Running", ""
         cell.started_at, cell.ended_at = utc_now(), None
@@ -130,6 +135,13 @@ class CellRecorder:
         self._running.append((execution, cell))
         self._previous = cell_id
         self._tell(cell)
+
+    def edited(self, sources: Mapping[str, str]) -> None:
+        """Take it that these are the texts of cells now, by id, run and saved or not."""
+        self._edits.update({cell_id: text for cell_id, text in sources.items() if isinstance(text, str)})
+        known = next((self.cells[cell_id] for cell_id in sources if cell_id in self.cells), None)
+        if known is not None:
+            self._tell(known)
 
     def assume(self, sources: Iterable[str]) -> None:
         """Take it that these ran, in this order, before the extension was loaded."""
@@ -182,6 +194,7 @@ class CellRecorder:
         self._tell(cell)
 
     def _tell(self, cell: RecordedCell) -> None:
+        self.version += 1
         for watcher in list(self.watchers):
             # A picture that cannot be drawn must not keep a cell from running.
             with contextlib.suppress(Exception):
@@ -190,7 +203,7 @@ class CellRecorder:
     # -- the notebook as it is now --------------------------------------------------------------
 
     def notebook(self) -> NotebookCells:
-        """Return the cells in the notebook's order: as they ran here, else as they are saved.
+        """Return the cells in the notebook's order: as they are edited, else as they ran here or are saved.
 
         The notebook was saved whole: a cell that ran before that counts as it was saved, which may be as
         another text (it has not run as it is now) or not at all (it was deleted).
@@ -200,7 +213,8 @@ class CellRecorder:
         disk = self.on_disk()
         path = str(self.path or "notebook.ipynb")
         if disk is None:
-            return NotebookCells(path=path, cells=_numbered(list(self.cells.values()), {}), kernel=None)
+            cells = self._as_edited(_numbered(list(self.cells.values()), {}))
+            return NotebookCells(path=path, cells=cells, kernel=None)
         disk = self._with_known_ids(disk)
         saved = {cell.id: cell for cell in disk.cells}
         for cell in list(self.cells.values()):
@@ -219,8 +233,15 @@ class CellRecorder:
             self.cells.get(cell_id) or RecordedCell(id=cell_id, source=saved[cell_id].source)
             for cell_id in order
         ]
-        return NotebookCells(
-            path=path, cells=_numbered(merged, saved), kernel=disk.kernel, language=disk.language
+        cells = self._as_edited(_numbered(merged, saved))
+        return NotebookCells(path=path, cells=cells, kernel=disk.kernel, language=disk.language)
+
+    def _as_edited(self, cells: tuple[CodeCell, ...]) -> tuple[CodeCell, ...]:
+        return tuple(
+            msgspec.structs.replace(cell, source=self._edits[cell.id])
+            if self._edits.get(cell.id, cell.source) != cell.source
+            else cell
+            for cell in cells
         )
 
     def check_saved(self, path: Path, *, then: str = "register again") -> None:

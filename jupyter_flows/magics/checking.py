@@ -21,7 +21,13 @@ _DONE = frozenset({0, 1})
 
 
 def check_apart(
-    path: Path, *, runs: str | None, seed: str | None, budget: str | None, all_cells: bool
+    path: Path,
+    *,
+    runs: str | None,
+    seed: str | None,
+    budget: str | None,
+    cell_timeout: str | None,
+    all_cells: bool,
 ) -> Report:
     """Prove the graph of the notebook at *path* in a process of its own; options are the command's.
 
@@ -32,7 +38,7 @@ def check_apart(
     """
     from jupyter_flows.check import Report
 
-    options = [("--runs", runs), ("--seed", seed), ("--budget", budget)]
+    options = [("--runs", runs), ("--seed", seed), ("--budget", budget), ("--cell-timeout", cell_timeout)]
     words = [word for option, value in options if value is not None for word in (option, value)]
     running = subprocess.Popen(  # noqa: S603 - ourselves
         [

@@ -219,6 +219,7 @@ def _check(shell: Any, asked: FlowLine) -> None:
         runs=asked.runs,
         seed=asked.seed,
         budget=asked.budget,
+        cell_timeout=asked.cell_timeout,
         all_cells=asked.all_cells,
     )
     print(report.text)  # noqa: T201

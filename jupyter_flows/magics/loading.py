@@ -6,6 +6,7 @@ import os
 from types import FunctionType
 from typing import Any
 
+from jupyter_flows.magics.badges import CellBadges, open_comm
 from jupyter_flows.magics.cells import CellRecorder
 from jupyter_flows.magics.desk import Desk
 from jupyter_flows.magics.task_magic import TaskLines
@@ -70,6 +71,9 @@ def load_ipython_extension(shell: Any) -> None:
     shell.register_magic_function(lines.refuse, "line", "_flows_refuse")
     if headless:
         return
+
+    if getattr(shell, "kernel", None) is not None:
+        recorder.watchers.append(CellBadges(desk, open_comm))
 
     history = getattr(shell, "history_manager", None)
     recorder.assume(source for source in getattr(history, "input_hist_raw", ()) if source)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -23,9 +23,9 @@ from jupyter_flows.analysis.observed import Observed
 from jupyter_flows.magics.picture import Picture, looks_now, picture
 
 LOOK_S = 0.0009
-"""Seconds for a look at all names after a cell."""
+"""Seconds of work for a look at all names after a cell."""
 SUSPECTS_S = 0.0003
-"""Seconds before a cell, for the names that changed without being mentioned."""
+"""Seconds of work before a cell, for the names that changed without being mentioned."""
 _WORD = re.compile(r"[^\W\d]\w*")
 _LONGEST = 20_000
 """Characters of a cell in which names are looked for; a longer cell is data."""
@@ -145,10 +145,13 @@ class Tracer:
     def _look(self, items: Iterable[tuple[str, Any]], seconds: float) -> dict[str, _Seen]:
         """Look at all names; when the time is over, only at what object each stands for."""
         seen: dict[str, _Seen] = {}
-        until = perf_counter() + seconds
+        until, until_worked = perf_counter() + seconds, thread_time() + seconds
         looks = looks_now()
         for name, value in items:
-            found = _picture(value, looks) if perf_counter() < until else None
+            # Asking for the work done costs more than asking for the time, and on a busy machine less time
+            # than that was ours.
+            is_left = perf_counter() < until or thread_time() < until_worked
+            found = _picture(value, looks) if is_left else None
             seen[name] = _Seen(id(value), id(type(value)), found)
         return seen
 

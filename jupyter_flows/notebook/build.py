@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from jupyter_flows.analysis import CellInfo, TaskOptions, analyse, validate
 from jupyter_flows.analysis.observed import Observed, with_observed
+from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.serialize import make_parameter_spec
 from jupyter_flows.core.triggers import BY_NAME
@@ -20,6 +21,7 @@ from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
 from jupyter_flows.notebook.headings import group_by_heading
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
+from jupyter_flows.notebook.reasons import reason_of
 from jupyter_flows.notebook.transform import body_of, plain_python
 from jupyter_flows.schema.flows import ParameterSpec
 
@@ -60,12 +62,15 @@ def build_flow(
     -------
     FlowGraph
         With edges (kind, names, reason), ``parameter_specs``, and what ``%flow`` declares as
-        ``labels``, ``project`` and ``declared`` (schedule and storage as text).
+        ``labels``, ``project`` and ``declared`` (schedule and storage as text); ``denied`` holds the edges
+        that ``--not-after`` took away, which nobody waits for.
 
     Raises
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : one sentence that names the cells.
+    InvalidNotebook : it is written in another language.
     """
+    notebook.require_python()
     declared = declaration(cell.source for cell in notebook.cells)
     by_heading = by_heading or declared.by_heading
     all_cells = all_cells or by_heading or declared.all_cells
@@ -92,7 +97,12 @@ def build_flow(
     for edge in analysis.edges:
         upstream, downstream = by_index.get(edge.source_index), by_index.get(edge.target_index)
         if upstream is not None and downstream is not None:
-            graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=edge.reason)
+            graph.add_edge(upstream, downstream, kind=edge.kind, names=edge.names, reason=reason_of(edge))
+    graph.denied = tuple(
+        Edge(by_index[edge.source_index], by_index[edge.target_index], names=edge.names, reason=edge.reason)
+        for edge in analysis.denied
+        if {edge.source_index, edge.target_index} <= by_index.keys()
+    )
     _let_defaults_stand(graph)
     graph.parameter_specs = tuple({spec.name: spec for spec in specs}.values())
     for info in analysis.cells:
@@ -186,6 +196,7 @@ def _cell_task(cell: CodeCell, info: CellInfo, shared: tuple[str, ...] | None) -
         defines=info.defines,
         shared=shared,
         warnings=info.warnings,
+        is_barrier=info.is_opaque,
         auto_generated=info.role != "task",
         when=options.when,
         slug=info.name,

@@ -32,6 +32,8 @@ class CellTask(Task):
         them. None: its values can be passed from one process to another.
     warnings : iterable of str
         What analysis could not see.
+    is_barrier : bool
+        Whether it runs code that cannot be read: it waits for all cells above, and all below wait for it.
     when : str, optional
         An expression of Python: the cell is skipped if it is false.
     wrapping : dict, optional
@@ -54,6 +56,7 @@ class CellTask(Task):
         defines: Any = (),
         shared: Iterable[str] | None = None,
         warnings: Any = (),
+        is_barrier: bool = False,
         auto_generated: bool = False,
         when: str | None = None,
         wrapping: dict[str, Any] | None = None,
@@ -70,6 +73,7 @@ class CellTask(Task):
         self.defines = frozenset(defines)
         self.shared = None if shared is None else frozenset(shared)
         self.warnings = tuple(warnings)
+        self.is_barrier = is_barrier
         self.auto_generated = auto_generated
         self.when = when
         self.wrapping = wrapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from graphviz import Digraph, escape, nohtml
@@ -17,10 +17,11 @@ _FILL = {
 _STYLE = {"data": "solid", "channel": "dashed", "declared": "bold", "order": "dotted"}
 
 
-def to_dot(outlined: Mapping[str, Any]) -> str:
+def to_dot(outlined: Mapping[str, Any], *, barriers: Collection[int] = ()) -> str:
     """Write one outlined notebook (see :func:`~jupyter_flows.notebook.outline.outline`) as DOT.
 
-    Order edges are left out: they would draw over the flow of data.
+    Order edges are left out: they would draw over the flow of data. An edge that ``--not-after`` took away is
+    dotted and has no head; cells in *barriers* have a second border.
     """
     graph = Digraph(
         name=nohtml(escape(str(outlined["path"]))),
@@ -37,6 +38,7 @@ def to_dot(outlined: Mapping[str, Any]) -> str:
             label=nohtml(label),
             tooltip=nohtml(tooltip),
             fillcolor=_FILL.get(cell["role"], "#ffffff"),
+            peripheries="2" if cell["index"] in barriers else "1",
         )
     for edge in outlined["edges"]:
         if edge["kind"] == "order":
@@ -48,5 +50,15 @@ def to_dot(outlined: Mapping[str, Any]) -> str:
             label=nohtml(escape(names)),
             tooltip=nohtml(escape(edge["reason"])),
             style=_STYLE.get(edge["kind"], "solid"),
+        )
+    for edge in outlined.get("denied", ()):
+        graph.edge(
+            str(edge["from"]),
+            str(edge["to"]),
+            label=nohtml(escape("denied")),
+            tooltip=nohtml(escape(f"denied by --not-after: {edge['reason']}")),
+            style="dotted",
+            arrowhead="none",
+            constraint="false",
         )
     return str(graph.source)

@@ -30,10 +30,12 @@ VERBS = (
     "resume",
     "cancel",
 )
+_ACTING = frozenset(VERBS) - {"register"}
+"""What these do says nothing of what the flow is."""
 _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
-_ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget"}
+_ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget", "--cell-timeout": "cell_timeout"}
 _FLAGS = {"--all-cells": "all_cells", "--by-heading": "by_heading", "--stale": "stale"}
 
 
@@ -52,6 +54,7 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     runs: str | None = None
     seed: str | None = None
     budget: str | None = None
+    cell_timeout: str | None = None
     all_cells: bool = False
     by_heading: bool = False
     stale: bool = False
@@ -171,10 +174,24 @@ def has_only_flow_lines(source: str) -> bool:
 
 
 def declaration(sources: Iterable[str]) -> FlowLine:
-    """Return what the ``%flow`` lines of a notebook declare; a later line wins, labels add up."""
+    """Return what the ``%flow`` lines of a notebook declare; a later line wins, labels add up.
+
+    A slip in a line that only acts (``%flow run --stal``) declares nothing: it was told when it ran.
+
+    Raises
+    ------
+    InvalidOption : a line that declares something cannot be read.
+
+    Examples
+    --------
+    >>> declaration(["%flow etl", "%flow run --stal"]).name
+    'etl'
+    """
     found = FlowLine()
     for source in sources:
         for text in _flow_lines(source):
+            if text.split(maxsplit=1)[:1] and text.split(maxsplit=1)[0] in _ACTING:
+                continue
             line = parse_flow_line(text)
             if line.verb in {None, "register"}:
                 found = FlowLine(

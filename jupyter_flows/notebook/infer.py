@@ -77,6 +77,7 @@ def infer(notebook: NotebookCells, *, by_heading: bool = False) -> Inferred:
     Raises
     ------
     InvalidOption, DuplicateTaskName, FlowCycle, InvalidFlow : its ``%%task`` lines make no flow.
+    InvalidNotebook : it is written in another language.
 
     Examples
     --------
@@ -87,6 +88,7 @@ def infer(notebook: NotebookCells, *, by_heading: bool = False) -> Inferred:
     >>> found.levels, found.critical_path
     (((1,), (2, 3), (4,)), (1, 2, 4))
     """
+    notebook.require_python()
     grouped = group_by_heading(notebook) if by_heading else notebook
     analysis = analyse(grouped.plain(), plain_as_tasks=True)
     validate(analysis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jupyter_flows.analysis import Analysis, analyse
+from jupyter_flows.analysis import Analysis, CellInfo, analyse
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
 
 
@@ -35,7 +35,16 @@ def outline(path: str | Path, *, all_cells: bool = False) -> dict[str, Any]:
 
 
 def analyse_notebook(notebook: NotebookCells, *, all_cells: bool = False) -> Analysis:
-    """Find the edges between the cells of *notebook*; a notebook of another language has none."""
+    """Find the edges between the cells of *notebook*; one of another language has none, and says so."""
+    if not notebook.is_python:
+        warning = f"is written in {notebook.language}: only Python is read, so its edges are not known"
+        cells = (
+            CellInfo(
+                index=cell.index, id=cell.id, name=f"cell-{cell.index}", role="plain", warnings=(warning,)
+            )
+            for cell in notebook.cells
+        )
+        return Analysis(cells=tuple(cells), edges=())
     return analyse(notebook.plain(), all_cells=all_cells)
 
 

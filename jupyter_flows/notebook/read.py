@@ -65,6 +65,23 @@ class NotebookCells(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the kernelspec."""
     language: str = "python"
 
+    @property
+    def is_python(self) -> bool:
+        """Whether its cells can be read: a notebook says its language once a kernel has run it."""
+        return self.language.lower() in {"python", "ipython"}
+
+    def require_python(self) -> None:
+        """Refuse a notebook whose cells cannot be read.
+
+        Raises
+        ------
+        InvalidNotebook : it is written in another language.
+        """
+        if not self.is_python:
+            raise InvalidNotebook(
+                f"{self.path}: its language is {self.language}; flows are written in Python"
+            )
+
     def plain(self) -> list[CellSource]:
         """Return all cells as analysis takes them."""
         return [cell.plain() for cell in self.cells]

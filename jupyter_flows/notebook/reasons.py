@@ -59,7 +59,12 @@ def reasons(analysis: Analysis, first: str, second: str) -> list[str]:
 def _said(edges: list[CellEdge]) -> Iterator[str]:
     for edge in edges:
         note = " (only where cells share memory)" if edge.kind == "order" else ""
-        yield f"  {edge.kind}: {edge.reason}{note}"
+        yield f"  {edge.kind}: {reason_of(edge)}{note}"
+
+
+def reason_of(edge: CellEdge) -> str:
+    """Return an edge's reason, and whether a run showed the same."""
+    return f"{edge.reason} (a run confirms it)" if edge.seen == "both" else edge.reason
 
 
 def _ends(edge: CellEdge) -> tuple[int, int]:

@@ -34,6 +34,7 @@ def graph_nodes(graph: FlowGraph) -> list[dict[str, Any]]:
             "reads": sorted(getattr(task, "reads", ())) or None,
             "writes": sorted(getattr(task, "writes", ())) or None,
             "warnings": list(getattr(task, "warnings", ())) or None,
+            "barrier": getattr(task, "is_barrier", False) or None,
             "mapped": task in mapped or bool((getattr(task, "wrapping", None) or {}).get("map")) or None,
         }
         node.update({key: value for key, value in more.items() if value is not None})
@@ -44,7 +45,8 @@ def graph_nodes(graph: FlowGraph) -> list[dict[str, Any]]:
 def graph_edges(graph: FlowGraph) -> list[dict[str, Any]]:
     """Return the edges as plain data; several between two tasks become one with all their names.
 
-    Edges of kind ``order`` say only what shared memory forbids; they would clutter the picture.
+    Edges of kind ``order`` say only what shared memory forbids; they would clutter the picture. Edges of
+    kind ``denied`` are none: ``--not-after`` took them away.
     """
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for edge in graph.edges:
@@ -64,7 +66,22 @@ def graph_edges(graph: FlowGraph) -> list[dict[str, Any]]:
         else:
             found["names"] = list(dict.fromkeys([*found["names"], *names]))
             found["reason"] = "; ".join(filter(None, dict.fromkeys([found["reason"], edge.reason])))
-    return list(merged.values())
+    return [*merged.values(), *_denied_edges(graph)]
+
+
+def _denied_edges(graph: FlowGraph) -> list[dict[str, Any]]:
+    """Return what the author said is no edge: nobody waits for it, but it is shown."""
+    return [
+        {
+            "from": graph.slugs[edge.upstream_task],
+            "to": graph.slugs[edge.downstream_task],
+            "names": list(edge.names),
+            "kind": "denied",
+            "reason": f"denied by --not-after: {edge.reason}",
+        }
+        for edge in getattr(graph, "denied", ())
+        if edge.upstream_task in graph.slugs and edge.downstream_task in graph.slugs
+    ]
 
 
 def state_data(state: State, **more: Any) -> dict[str, Any]:
@@ -116,6 +133,7 @@ def still(
                 ", ".join([states.get(node["id"], {}).get("stale", ""), *node.get("warnings", ())]).strip(
                     ", "
                 ),
+                is_barrier=bool(node.get("barrier")),
             )
             for node in shown
         ],
@@ -125,6 +143,7 @@ def still(
                 edge["to"],
                 edge["reason"] or ", ".join(edge["names"]),
                 is_dashed=edge["kind"] != "data",
+                is_denied=edge["kind"] == "denied",
             )
             for edge in edges
             if edge["from"] in keys and edge["to"] in keys

@@ -46,6 +46,8 @@ class Node(msgspec.Struct, frozen=True):
     label: str
     state: str | None = None
     hint: str = ""
+    is_barrier: bool = False
+    """Waits for all above, and all below wait for it."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -55,6 +57,8 @@ class Link(msgspec.Struct, frozen=True):
     target: str
     hint: str = ""
     is_dashed: bool = False
+    is_denied: bool = False
+    """No arrow at all, by its author's word: shown crossed out."""
 
 
 def draw_svg(nodes: Sequence[Node], links: Sequence[Link], *, title: str = "Flow") -> str:
@@ -127,10 +131,20 @@ def _arrow(link: Link, places: Mapping[str, tuple[float, float]], widths: Mappin
         y1, y2 = y1 - _HEIGHT, y2 + _HEIGHT
     tip = 7 if y2 >= y1 else -7
     bend = (y2 - y1) / 2
-    dash = ' stroke-dasharray="5 4"' if link.is_dashed else ""
+    dash = (
+        ' stroke-dasharray="1.5 4"' if link.is_denied else ' stroke-dasharray="5 4"' if link.is_dashed else ""
+    )
     end = y2 - tip
     curve = f"M{x1:.1f} {y1:.1f} C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {end:.1f}"
     head = f"M{x2 - 4:.1f} {end:.1f} L{x2 + 4:.1f} {end:.1f} L{x2:.1f} {y2:.1f} Z"
+    if link.is_denied:
+        x, y = (x1 + x2) / 2, (y1 + end) / 2
+        cross = f"M{x - 4:.1f} {y - 4:.1f} l8 8 M{x + 4:.1f} {y - 4:.1f} l-8 8"
+        return (
+            f"<g><title>{_text(link.hint)}</title>"
+            f'<path d="{curve}" fill="none" stroke="#b0bec5" stroke-width="1.3"{dash}/>'
+            f'<path d="{cross}" fill="none" stroke="#78909c" stroke-width="1.6"/></g>'
+        )
     return (
         f"<g><title>{_text(link.hint)}</title>"
         f'<path d="{curve}" fill="none" stroke="#90a4ae" stroke-width="1.3"{dash}/>'
@@ -141,8 +155,13 @@ def _arrow(link: Link, places: Mapping[str, tuple[float, float]], widths: Mappin
 def _box(node: Node, x: float, y: float, *, width: float) -> str:
     fill, stroke = STATE_COLOURS.get(node.state or "", _PLAIN)
     hint = node.hint or (f"{node.label}: {node.state}" if node.state else node.label)
+    # Bars on both sides: nothing gets past it.
+    bars = "".join(
+        f'<rect x="{at:.1f}" y="{y - 4:.1f}" width="3" height="{_HEIGHT + 8}" fill="#546e7a"/>'
+        for at in ((x - 7, x + width + 4) if node.is_barrier else ())
+    )
     return (
-        f"<g><title>{_text(hint)}</title>"
+        f"<g><title>{_text(hint)}</title>{bars}"
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="7" fill={quoteattr(fill)} '
         f'stroke={quoteattr(stroke)} stroke-width="1.5"/>'
         f'<text x="{x + width / 2:.1f}" y="{y + 21.5:.1f}" text-anchor="middle" fill="#263238">'

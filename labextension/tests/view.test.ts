@@ -63,9 +63,36 @@ describe('DagView', () => {
     await frame();
     expect(card('load').dataset['family']).toBe('stale');
     expect(card('load').textContent).toContain('⟳');
-    expect(card('load').getAttribute('aria-label')).toBe('load, Success · stale · 1.0 s');
+    expect(card('load').getAttribute('aria-label')).toBe('load, stale · 1.0 s');
     expect(card('plot').dataset['family']).toBe('failed');
     expect(el.textContent).toContain('1 stale');
+  });
+
+  it('shows what was denied crossed out, and lets nobody wait for it', () => {
+    const view = new DagView(el);
+    const denied = { from: 'load', to: 'plot', names: ['df'], kind: 'denied', reason: 'denied by --not-after' };
+    view.draw(nodes, readEdges([{ from: 'load', to: 'clean', names: ['df'] }, denied]));
+    const curve = el.querySelector('.jp-FlowsDag-edge[data-kind="denied"]')!;
+    expect(curve.querySelector('.jp-FlowsDag-cross')).not.toBeNull();
+    expect(curve.querySelector('.jp-FlowsDag-head')).toBeNull();
+    curve.querySelector('.jp-FlowsDag-hit')!.dispatchEvent(new MouseEvent('pointerover', { bubbles: true }));
+    expect(el.querySelector('.jp-FlowsDag-tip')!.textContent).toContain('load ↛ plot: df');
+    card('plot').dispatchEvent(new MouseEvent('click', { bubbles: true }));
+    const detail = el.querySelector('.jp-FlowsDag-detail')!.textContent;
+    expect(detail).toContain('Waits fornothing');
+    expect(detail).toContain('Does not wait forload (df) (by --not-after)');
+    view.show('table');
+    const row = [...el.querySelectorAll('tr')].find(item => item.dataset['id'] === 'plot')!;
+    expect(row.textContent).toContain('(by --not-after not for load)');
+  });
+
+  it('puts posts on both sides of a barrier, and says what it is', () => {
+    const view = new DagView(el);
+    view.draw(readNodes([{ id: 'a', name: 'a' }, { id: 'b', name: 'b', barrier: true }]), []);
+    expect(card('b').querySelectorAll('.jp-FlowsDag-barrier')).toHaveLength(2);
+    expect(card('a').querySelectorAll('.jp-FlowsDag-barrier')).toHaveLength(0);
+    card('b').dispatchEvent(new MouseEvent('click', { bubbles: true }));
+    expect(el.querySelector('.jp-FlowsDag-detail')!.textContent).toContain('waits for all cells above');
   });
 
   it('merges states and keeps them over a redraw', async () => {

@@ -141,6 +141,37 @@ def test_a_cell_that_ends_its_process_is_a_failed_cell(tmp_path):
     assert report.failed[0].raised == "its process ended with code 3"
 
 
+def test_a_cell_that_never_ends_is_a_failed_cell(tmp_path):
+    """It is waited for as long as one cell may take; what stands above it is judged all the same."""
+    place = notebook(
+        tmp_path / "endless.ipynb",
+        "%%task a\na = 1",
+        "%%task b\nb = a + 1",
+        "%%task stuck\nimport time\nwhile True:\n    time.sleep(0.01)",
+        "%%task c\nc = a",
+    )
+    report = check_notebook(place, cell_limit_s=1.5)
+    assert [(item.cell.name, item.raised) for item in report.failed] == [
+        ("stuck", "its process was ended after 1.5 s, the limit for one cell (--cell-timeout)"),
+        ("c", "was not run, since a cell above ended the process"),
+    ]
+    assert (report.unstable, report.differences) == ((), ())
+
+
+def test_a_cell_that_asks_for_input_says_so(tmp_path):
+    report = check_notebook(notebook(tmp_path / "asks.ipynb", "%%task ask\nname = input('who?')"))
+    assert report.lines[0] == (
+        "Cell 1 (ask) fails from top to bottom (it asks for input); what needs it was not judged"
+    )
+
+
+@pytest.mark.parametrize("cells", [(), ("",), ("%flow",)], ids=["none", "empty", "only a flow line"])
+def test_a_notebook_without_code_has_nothing_to_prove(tmp_path, cells):
+    report = check_notebook(notebook(tmp_path / "none.ipynb", *cells))
+    assert report.holds
+    assert report.text == "There is nothing to prove: no code cell of this notebook is part of a flow."
+
+
 def test_an_edge_that_never_mattered_is_a_hint(tmp_path):
     place = notebook(
         tmp_path / "after.ipynb",

@@ -366,13 +366,24 @@ def test_run_stale_runs_exactly_what_is_stale_among_the_users_names(kernel):
     )
 
 
-def test_a_stale_cell_that_fails_stops_the_rest(kernel):
+def test_a_stale_cell_that_fails_stops_what_needs_it_and_nothing_else(kernel):
     run_all(kernel)
     kernel.run("%%task numbers\nnumbers = 'ab'", "numbers")
     ran = kernel.run("%flow run --stale", "again")
     assert "error" == ran.status
-    assert "total failed; 2 cells after it not run" in str(ran.reply)
+    assert "total failed; 1 cell that needs it not run" in str(ran.reply)
     assert "TypeError" in str(ran.errors)
+    assert "b" == kernel.value("most")
+
+
+def test_an_interrupt_of_a_stale_cell_stops_all_after_it(kernel):
+    run_all(kernel)
+    kernel.run("%%task numbers\nnumbers = [1]", "numbers")
+    kernel.run("%%task total\nraise KeyboardInterrupt", "total")
+    assert "total was interrupted; the cells after it were not run" in str(
+        kernel.run("%flow run --stale", "again").reply
+    )
+    assert 3 == kernel.value("most")
 
 
 def test_a_stale_cell_that_awaits_is_left_to_its_author(kernel):
@@ -386,3 +397,21 @@ def test_a_stale_cell_that_awaits_is_left_to_its_author(kernel):
 @pytest.mark.parametrize("line", ["%flow run --stale -p a=1", "%flow register --stale"])
 def test_stale_is_an_option_of_run_alone(kernel, line):
     assert "--stale" in refusal(kernel.run(line, "flow"))
+
+
+def test_a_slip_in_a_line_that_acts_does_not_stop_other_lines(kernel):
+    run_all(kernel)
+    assert "did you mean --stale?" in refusal(kernel.run("%flow run --stal", "slip"))
+    assert "numbers → total" in kernel.run("%flow why numbers total", "why").stdout
+    assert "nothing is stale" in kernel.run("%flow run --stale", "stale").stdout
+    assert states(picture(kernel.run("%flow", "show"))) == dict.fromkeys(
+        ("numbers", "total", "most", "report"), "Success"
+    )
+
+
+def test_a_slip_in_a_declaration_is_told_by_the_flow_and_stops_no_reading(kernel):
+    run_all(kernel)
+    assert "did you mean --schedule?" in refusal(kernel.run("%flow etl --schedul hourly", "slip"))
+    assert "did you mean --schedule?" in refusal(kernel.run("%flow", "show"))
+    assert "numbers → total" in kernel.run("%flow why numbers total", "why").stdout
+    assert "nothing is stale" in kernel.run("%flow run --stale", "stale").stdout

@@ -6,8 +6,12 @@ import json
 
 import pytest
 
+from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.dot import to_dot
+from jupyter_flows.notebook.infer import infer
 from jupyter_flows.notebook.outline import outline
+from jupyter_flows.notebook.read import read_notebook
 
 
 @pytest.fixture
@@ -56,3 +60,28 @@ def test_dot_text_survives_any_name(tmp_path):
     text = to_dot(outline(place))
     assert text.startswith("digraph")
     assert "1 -> 2" in text
+
+
+def test_dot_shows_what_was_denied_without_a_head_and_barriers_with_two_borders(tmp_path):
+    place = tmp_path / "n.py"
+    place.write_text("# %%task load\nx = 1\n# %%task use --not-after load\ny = x\n# %%\nexec(input())\n")
+    text = to_dot(outline(place), barriers={3})
+    assert "arrowhead=none" in next(line for line in text.splitlines() if "1 -> 2" in line)
+    assert "peripheries=2" in next(line for line in text.splitlines() if line.strip().startswith("3 ["))
+
+
+def test_a_notebook_of_another_language_has_no_edges_and_says_why(tmp_path):
+    """Read as Python, ``x <- 1`` would be a comparison."""
+    place = tmp_path / "r.ipynb"
+    cell = {"cell_type": "code", "metadata": {}, "source": "x <- 1", "outputs": [], "execution_count": None}
+    spec = {"language_info": {"name": "R"}, "kernelspec": {"name": "ir", "display_name": "R"}}
+    place.write_text(
+        json.dumps({"cells": [cell, cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 4})
+    )
+    found = outline(place)
+    assert ([], []) == (found["edges"], found["cells"][0]["reads"])
+    expected = "is written in R: only Python is read, so its edges are not known"
+    assert [[expected], [expected]] == [item["warnings"] for item in found["cells"]]
+    for read in (build_flow, infer):
+        with pytest.raises(InvalidNotebook, match="r.ipynb: its language is R; flows are written in Python"):
+            read(read_notebook(place))

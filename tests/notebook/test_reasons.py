@@ -70,3 +70,14 @@ def test_a_name_that_no_cell_has_brings_the_nearest():
         why("lod", "clean")
     with pytest.raises(InvalidOption, match=r"name a task, or the number of a cell \(1 to 5\)"):
         why("9", "clean")
+
+
+def test_a_run_that_showed_the_same_is_told():
+    from jupyter_flows.analysis import CellSource, analyse
+    from jupyter_flows.analysis.observed import Observed, with_observed
+
+    sources = ["xs = [1]", "print(xs)"]
+    read = analyse([CellSource(id=str(n), index=n, source=text) for n, text in enumerate(sources, 1)])
+    seen = with_observed(read, {"1": Observed(binds=frozenset({"xs"}))})
+    assert reasons(seen, "1", "2")[1].endswith("(a run confirms it)")
+    assert "run" not in reasons(read, "1", "2")[1]

@@ -212,3 +212,38 @@ def test_a_mapped_task_is_one_box_that_counts_its_children():
 def test_a_cell_with_map_looks_mapped():
     flow = notebook_flow("%%task load\nrows = [1, 2]", "%%task score --map row=rows\nprint(row)")
     assert [node["name"] for node in graph_nodes(flow) if node.get("mapped")] == ["score"]
+
+
+DENIED = ("%%task load\nx = 1", "%%task use --not-after load\ny = x", "%%task odd\nexec(input())")
+
+
+def test_an_edge_that_was_denied_is_shown_and_is_none():
+    """It is data of its own kind for the front end, crossed out in the still picture, and nobody waits."""
+    flow = notebook_flow(*DENIED)
+    denied = [edge for edge in graph_edges(flow) if edge["kind"] == "denied"]
+    assert [("load", "use", ["x"])] == [(edge["from"], edge["to"], edge["names"]) for edge in denied]
+    assert denied[0]["reason"] == "denied by --not-after: cell 2 reads `x`, assigned in cell 1, line 2"
+    assert ("load", "use") not in [
+        (edge.upstream_task.name, edge.downstream_task.name) for edge in flow.edges
+    ]
+    still = ET.fromstring(bundle_of(flow)["image/svg+xml"])
+    groups = [group for group in still.iter(f"{SVG}g") if "--not-after" in group[0].text]
+    drawn = next(group for group in groups if "denied" in group[0].text)
+    assert "Z" not in "".join(path.get("d") for path in drawn.iter(f"{SVG}path"))  # no arrow's head
+
+
+def test_a_barrier_is_marked():
+    flow = notebook_flow(*DENIED)
+    assert ["odd"] == [node["name"] for node in graph_nodes(flow) if node.get("barrier")]
+    still = ET.fromstring(bundle_of(flow)["image/svg+xml"])
+    rects = {group[-1].text: len(list(group.iter(f"{SVG}rect"))) for group in still.iter(f"{SVG}g")}
+    assert (rects["load"], rects["odd"]) == (1, 3)
+
+
+def test_a_pickled_graph_keeps_what_was_denied():
+    import cloudpickle
+
+    flow = cloudpickle.loads(cloudpickle.dumps(notebook_flow(*DENIED)))
+    assert ["denied"] == [
+        edge["kind"] for edge in graph_edges(flow) if (edge["from"], edge["to"]) == ("load", "use")
+    ]

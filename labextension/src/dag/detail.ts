@@ -1,7 +1,7 @@
 /** One task in words: its state, what it waits for and feeds, what it reads and writes. */
 
 import { button, html } from './html';
-import type { DagEdge, DagNode, DagState } from './model';
+import { isWaitedFor, type DagEdge, type DagNode, type DagState } from './model';
 import { durationText, familyOfTask, glyphOf, glyphOfTask, isStale, partsOf, secondsOf } from './states';
 import type { Words } from './words';
 
@@ -46,8 +46,8 @@ export function detail(
   const fact = (term: string, ...value: (Node | string)[]): void => {
     list.append(html('dt', '', term), html('dd', '', ...value));
   };
-  const others = (side: 'from' | 'to'): Node[] => {
-    const near = edges.filter(edge => (side === 'from' ? edge.to : edge.from) === node.id);
+  const others = (side: 'from' | 'to', waited: boolean = true): Node[] => {
+    const near = edges.filter(edge => isWaitedFor(edge) === waited && (side === 'from' ? edge.to : edge.from) === node.id);
     return near.map(edge => {
       const id = edge[side];
       const variables = edge.names?.join(', ') ?? '';
@@ -68,6 +68,10 @@ export function detail(
   }
   const waits = others('from');
   fact(trans.__('Waits for'), ...(waits.length > 0 ? waits : [trans.__('nothing')]));
+  const denied = others('from', false);
+  if (denied.length > 0) {
+    fact(trans.__('Does not wait for'), ...denied, ` ${trans.__('(by --not-after)')}`);
+  }
   const feeds = others('to');
   fact(trans.__('Feeds'), ...(feeds.length > 0 ? feeds : [trans.__('nothing')]));
   if (node.reads && node.reads.length > 0) {
@@ -83,6 +87,9 @@ export function detail(
   ].filter(text => text !== '');
   if (rules.length > 0) {
     fact(trans.__('Rules'), rules.join(', '));
+  }
+  if (node.barrier === true) {
+    fact(trans.__('Barrier'), trans.__('It waits for all cells above, and all below wait for it.'));
   }
   for (const warning of node.warnings ?? []) {
     fact(trans.__('Warning'), warning);

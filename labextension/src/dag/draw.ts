@@ -1,7 +1,7 @@
 /** SVG elements of a laid-out flow: cards and curves. Text goes in by textContent, shapes are numbers. */
 
 import { pathOf, type Layout, type Placed, type Route } from './layout';
-import type { DagEdge, DagNode } from './model';
+import { isWaitedFor, type DagEdge, type DagNode } from './model';
 import type { Parts } from './states';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -94,6 +94,11 @@ function makeCard(node: DagNode, at: Placed): Card {
     note,
     bar
   );
+  if (node.barrier === true) {
+    const post = (x: number): SVGRectElement =>
+      svg('rect', { class: 'jp-FlowsDag-barrier', x, y: -5, width: 3, height: height + 10, rx: 1 });
+    element.append(post(-8), post(width + 5));
+  }
   if (node.warnings !== undefined && node.warnings.length > 0) {
     element.append(
       svg('path', { class: 'jp-FlowsDag-warning', d: `M${width - 14},6l6,11h-12z` }),
@@ -114,6 +119,9 @@ function makeCurve(edge: DagEdge, points: Route['points']): Curve {
   const sign = tip[1] >= before[1] ? 1 : -1;
   const base = tip[1] - 7 * sign;
   const line = pathOf([...points.slice(0, -1), [tip[0], base]]);
+  if (edge.kind === 'denied') {
+    return deniedCurve(edge, points);
+  }
   const head = `M${tip[0].toFixed(1)},${tip[1].toFixed(1)}l-4.5,${-8 * sign}h9z`;
   return {
     edge,
@@ -122,6 +130,25 @@ function makeCurve(edge: DagEdge, points: Route['points']): Curve {
       { class: 'jp-FlowsDag-edge', 'data-kind': edge.kind ?? 'data', 'data-from': edge.from, 'data-to': edge.to },
       svg('path', { class: 'jp-FlowsDag-line', d: line }),
       svg('path', { class: 'jp-FlowsDag-head', d: head }),
+      svg('path', { class: 'jp-FlowsDag-hit', d: line })
+    )
+  };
+}
+
+/** No arrow: a faint line with a cross in its middle. */
+function deniedCurve(edge: DagEdge, points: Route['points']): Curve {
+  const at = Math.max(1, Math.floor(points.length / 2));
+  const [a, b] = [points[at - 1] ?? [0, 0], points[at] ?? points[at - 1] ?? [0, 0]];
+  const [x, y] = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+  const line = pathOf(points);
+  const cross = `M${(x - 4).toFixed(1)},${(y - 4).toFixed(1)}l8,8m0,-8l-8,8`;
+  return {
+    edge,
+    element: svg(
+      'g',
+      { class: 'jp-FlowsDag-edge', 'data-kind': 'denied', 'data-from': edge.from, 'data-to': edge.to },
+      svg('path', { class: 'jp-FlowsDag-line', d: line }),
+      svg('path', { class: 'jp-FlowsDag-cross', d: cross }),
       svg('path', { class: 'jp-FlowsDag-hit', d: line })
     )
   };
@@ -148,7 +175,7 @@ export function picture(nodes: readonly DagNode[], edges: readonly DagEdge[], pl
         : {
             ...known,
             names: [...new Set([...(known.names ?? []), ...(edge.names ?? [])])],
-            kind: known.kind === 'data' ? 'data' : edge.kind,
+            kind: known.kind === 'data' || !isWaitedFor(edge) ? known.kind : edge.kind,
             reason: [known.reason, edge.reason].filter(Boolean).join('; ')
           }
     );

@@ -15,13 +15,15 @@ export interface DagNode {
   reads?: string[];
   writes?: string[];
   warnings?: string[];
+  /** Runs code that cannot be read: waits for all above, and all below wait for it. */
+  barrier?: boolean;
 }
 
 export interface DagEdge {
   from: string;
   to: string;
   names?: string[];
-  /** data, order, channel or declared. */
+  /** data, order, channel or declared; denied: `--not-after` took it away, it is only shown. */
   kind?: string;
   reason?: string;
 }
@@ -59,6 +61,11 @@ export function visible(
   return { nodes: shown, edges: edges.filter(edge => ids.has(edge.from) && ids.has(edge.to)) };
 }
 
+/** Whether the lower end waits for the upper one. */
+export function isWaitedFor(edge: DagEdge): boolean {
+  return edge.kind !== 'denied';
+}
+
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
@@ -89,7 +96,8 @@ export function readNodes(value: unknown): DagNode[] {
       trigger: text(item['trigger']) ?? null,
       reads: texts(item['reads']),
       writes: texts(item['writes']),
-      warnings: texts(item['warnings'])
+      warnings: texts(item['warnings']),
+      barrier: item['barrier'] === true
     });
   }
   return nodes;

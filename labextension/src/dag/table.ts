@@ -1,7 +1,7 @@
 /** The same flow as a table: task, state, waits for, feeds, time. */
 
 import { html } from './html';
-import type { DagEdge, DagNode, DagState } from './model';
+import { isWaitedFor, type DagEdge, type DagNode, type DagState } from './model';
 import { Neighbours } from './graph';
 import { durationText, familyOfTask, glyphOfTask, isStale, partsOf, secondsOf } from './states';
 import type { Words } from './words';
@@ -13,8 +13,11 @@ export function table(
   states: ReadonlyMap<string, DagState>,
   trans: Words
 ): HTMLTableElement {
-  const neighbours = new Neighbours(edges);
+  const neighbours = new Neighbours(edges.filter(isWaitedFor));
+  const denied = new Neighbours(edges.filter(edge => !isWaitedFor(edge)));
   const list = (ids: readonly string[]): string => ids.map(id => names.get(id) ?? id).join(', ');
+  const not = (ids: readonly string[]): Node[] =>
+    ids.length > 0 ? [html('span', 'jp-FlowsDag-denied', ` ${trans.__('(by --not-after not for %1)', list(ids))}`)] : [];
   const titles = [trans.__('Task'), trans.__('State'), trans.__('Waits for'), trans.__('Feeds'), trans.__('Time')];
   const head = html('tr', '');
   for (const title of titles) {
@@ -42,7 +45,7 @@ export function table(
       '',
       html('td', '', name),
       html('td', '', chip),
-      html('td', '', list(neighbours.upstream(node.id))),
+      html('td', '', list(neighbours.upstream(node.id)), ...not(denied.upstream(node.id))),
       html('td', '', list(neighbours.downstream(node.id))),
       html('td', 'jp-mod-number', durationText(secondsOf(state)))
     );

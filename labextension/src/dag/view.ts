@@ -10,7 +10,7 @@ import { CARD_HEIGHT, cardWidth, drawBar, picture, shorten, type Picture } from 
 import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
-import { isHidden, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
+import { isHidden, isWaitedFor, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
 import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
@@ -229,7 +229,7 @@ export class DagView {
     const trans = this._trans;
     const shown = visible(this._nodes, this._edges, this._withSetup);
     this._shown = shown.nodes;
-    this._neighbours = new Neighbours(shown.edges);
+    this._neighbours = new Neighbours(shown.edges.filter(isWaitedFor));
     this._picture = null;
     this._places = new Map();
     this._tip.hidden = true;
@@ -310,9 +310,13 @@ export class DagView {
       const parts = partsOf(state.counts);
       const failed = parts?.families.find(([family]) => family === 'failed')?.[1] ?? 0;
       return [
-        parts === null ? state.state : this._trans.__('%1 of %2 done', parts.done, parts.total),
+        // A card has room for one word beside the time; that it is stale implies that it ran.
+        isStale(state)
+          ? this._trans.__('stale')
+          : parts === null
+            ? state.state
+            : this._trans.__('%1 of %2 done', parts.done, parts.total),
         failed > 0 ? this._trans.__('%1 failed', failed) : '',
-        isStale(state) ? this._trans.__('stale') : '',
         durationText(secondsOf(state))
       ]
         .filter(text => text !== '')
@@ -433,6 +437,7 @@ export class DagView {
       isStale(state) ? (state?.stale ?? '') : '',
       up.length > 0 ? trans.__('waits for %1', list(up)) : '',
       node.writes && node.writes.length > 0 && state !== undefined ? trans.__('writes %1', node.writes.join(', ')) : '',
+      node.barrier === true ? trans.__('a barrier: waits for all above, and all below wait for it') : '',
       ...(node.warnings ?? []).map(warning => `⚠ ${warning}`)
     ];
   }
@@ -440,7 +445,7 @@ export class DagView {
   private _tipOfEdge(edge: DagEdge): string[] {
     const name = (id: string): string => this._names.get(id) ?? id;
     const variables = edge.names && edge.names.length > 0 ? `: ${edge.names.join(', ')}` : '';
-    return [`${name(edge.from)} → ${name(edge.to)}${variables}`, edge.reason ?? ''];
+    return [`${name(edge.from)} ${isWaitedFor(edge) ? '→' : '↛'} ${name(edge.to)}${variables}`, edge.reason ?? ''];
   }
 
   private _showDetail(): void {
