@@ -67,6 +67,13 @@ class Settings:
     """Run processes, each with a kernel, that an agent has ready for the next runs; 0: none."""
     spare_idle_s: float = 600.0
     """Seconds without a run after which an agent gives the memory of its spares back."""
+    parallel: str = "off"
+    """Whether headless runs of notebooks execute independent cells at once: ``off``, ``threads``,
+    ``processes``; a notebook's own ``%flow --parallel`` counts first."""
+    checkpoint_dir: str = ""
+    """Where runs keep what their cells gave until they have succeeded; empty: in the run's own directory."""
+    checkpoint_days: float = 7.0
+    """Days after which what a failed run kept is removed; 0: runs keep nothing."""
     environment_policy: str = "warn"
     """What a run does when its environment differs: ``refuse``, ``warn`` or ``ignore``."""
     trace: bool = True
@@ -79,6 +86,9 @@ class Settings:
             msg = (
                 f"lease_ttl_s ({self.lease_ttl_s:g}) must be at least 5 x heartbeat_s ({self.heartbeat_s:g})"
             )
+            raise InvalidSettings(msg)
+        if self.parallel not in {"off", "threads", "processes"}:
+            msg = f"parallel is {self.parallel!r}; use off, threads or processes"
             raise InvalidSettings(msg)
         if self.environment_policy not in {"refuse", "warn", "ignore"}:
             msg = f"environment_policy is {self.environment_policy!r}; use refuse, warn or ignore"

@@ -35,9 +35,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 @click.option(
     "--parallel",
     type=click.Choice(["off", "threads", "processes"]),
-    default="off",
-    show_default=True,
-    help="Run cells that do not need one another at once.",
+    help="Run cells that do not need one another at once; default: as the notebook's %flow says, else off.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Most cells at once; default: 2 x cores.")
 @click.option("--all-cells", is_flag=True, help="Each plain cell is a task: for notebooks without %%task.")
@@ -57,7 +55,7 @@ def command(
     output: str | None,
     *,
     params: tuple[str, ...],
-    parallel: Literal["off", "threads", "processes"],
+    parallel: Literal["off", "threads", "processes"] | None,
     jobs: int | None,
     all_cells: bool,
     by_heading: bool,
@@ -104,7 +102,7 @@ def command(
     parameters = read_values(params, defaults=_defaults(path))
     out = console()
     if not as_json:
-        _print_plan(out, path, Path(target), options.most_kernels, parallel, all_cells or by_heading)
+        _print_plan(out, path, Path(target), options.most_kernels, parallel or "off", all_cells or by_heading)
     # Whoever ends this process politely wants no kernel left either.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

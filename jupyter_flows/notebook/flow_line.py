@@ -36,6 +36,8 @@ _CRON_FIELD = re.compile(r"(?!\d{4}-)[\d*/,-]+|every")
 _MANY = {"--label": "labels", "-l": "labels", "--param": "params", "-p": "params"}
 _ONE = {"--schedule": "schedule", "--storage": "storage", "--project": "project", "--path": "path"}
 _ONE |= {"--runs": "runs", "--seed": "seed", "--budget": "budget", "--cell-timeout": "cell_timeout"}
+_ONE |= {"--parallel": "parallel"}
+_PARALLEL = ("off", "threads", "processes")
 _FLAGS = {"--all-cells": "all_cells", "--by-heading": "by_heading", "--stale": "stale"}
 
 
@@ -54,6 +56,8 @@ class FlowLine(msgspec.Struct, frozen=True, kw_only=True):
     runs: str | None = None
     seed: str | None = None
     budget: str | None = None
+    parallel: str | None = None
+    """Whether headless runs execute independent cells at once: ``off``, ``threads``, ``processes``."""
     cell_timeout: str | None = None
     all_cells: bool = False
     by_heading: bool = False
@@ -129,6 +133,9 @@ def parse_flow_line(line: str) -> FlowLine:
             else "%flow: --stale is an option of run: %flow run --stale"
         )
         raise InvalidOption(msg)
+    if one.get("parallel", "off") not in _PARALLEL:
+        msg = f"%flow: --parallel is {one['parallel']!r}; use {', '.join(_PARALLEL[:-1])} or {_PARALLEL[-1]}"
+        raise InvalidOption(msg)
     name = None if verb else (" ".join(plain) or None)
     return FlowLine(
         verb=verb,
@@ -200,6 +207,7 @@ def declaration(sources: Iterable[str]) -> FlowLine:
                     schedule=line.schedule or found.schedule,
                     storage=line.storage or found.storage,
                     project=line.project or found.project,
+                    parallel=line.parallel or found.parallel,
                     all_cells=line.all_cells or found.all_cells,
                     by_heading=line.by_heading or found.by_heading,
                 )

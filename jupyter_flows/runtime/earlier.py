@@ -93,24 +93,37 @@ def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
         else:
             msg = f"{path}: the checkpoint of that run is not there ({places[0]}); run without --resume"
         raise CheckpointUnreadable(msg)
-    cells = {
-        cell["id"]: cell
-        for cell in content["cells"]
-        if cell.get("cell_type") == "code" and isinstance(cell.get("id"), str)
-    }
     parameters = content["metadata"].get("papermill", {}).get("parameters", {})
     return Earlier(
         directory=directory,
-        cells=cells,
+        cells=_code_cells(content),
         parameters=parameters if isinstance(parameters, dict) else {},
         is_forced=is_forced,
     )
 
 
-def outputs_of(cell: Mapping[str, Any]) -> list[Any]:
-    """Return a cell's outputs."""
-    found: list[Any] = cell.get("outputs", [])
-    return found
+def earlier_attempt(directory: Path, notebooks: Iterable[Path]) -> Earlier:
+    """Return an earlier attempt of a run, with the cells of the first of *notebooks* that can be read.
+
+    Raises
+    ------
+    CheckpointUnreadable : its book is not there.
+    """
+    read_book(directory)
+    cells: dict[str, Any] = {}
+    for path in notebooks:
+        with contextlib.suppress(InvalidNotebook):
+            cells = _code_cells(notebook_content(read_text(path), path=str(path)))
+            break
+    return Earlier(directory=directory, cells=cells)
+
+
+def _code_cells(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        cell["id"]: cell
+        for cell in content["cells"]
+        if cell.get("cell_type") == "code" and isinstance(cell.get("id"), str)
+    }
 
 
 def durations(path: Path, names: Iterable[str]) -> dict[str, float]:

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.errors import FlowsError, InvalidNotebook
 from jupyter_flows.notebook.write import NotebookFile, add_banner, banner_text, mark_notebook, unmark
+from jupyter_flows.runtime.book import BOOK
+from jupyter_flows.runtime.checkpoints import checkpoint_of, keep_or_remove
+from jupyter_flows.runtime.earlier import Earlier, earlier_attempt
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
+from jupyter_flows.settings import load_settings
 
 if TYPE_CHECKING:
     from jupyter_flows.notebook.read import NotebookCells
@@ -94,8 +98,10 @@ def _execute(
     from jupyter_flows.runtime.notebook_run import NotebookRun
     from jupyter_flows.runtime.notebook_states import not_saved
     from jupyter_flows.runtime.papermill_engine import FlowsEngine
+    from jupyter_flows.runtime.run_options import RunOptions
 
     papermill_engines.register("flows", FlowsEngine)
+    checkpoint = checkpoint_of(target.parent, claim.run.id, settings=load_settings())
     nb = _open(text, location=claim.spec.storage.location)
     unmark(nb)
     if claim.run.parameters:
@@ -116,7 +122,9 @@ def _execute(
         context=context,
         all_cells=claim.spec.storage.options.get("all_cells") is True,
         by_heading=claim.spec.storage.options.get("by_heading") is True,
+        options=RunOptions(checkpoint=checkpoint, earlier=_earlier(checkpoint, target, pipe)),
     )
+    run.check(nb)
     began = utc_now()
     state: StateName = "Cancelled"
     message = "interrupted"
@@ -161,7 +169,24 @@ def _execute(
             pipe.log("ERROR", not_saved(target, error))
         if target.exists():
             pipe.result("notebook", str(target))
+        keep_or_remove(checkpoint, target, has_succeeded=state in {"Success", "Skipped"})
     return state, message
+
+
+def _earlier(checkpoint: Path | None, target: Path, pipe: ReportPipe) -> Earlier | None:
+    """Return what an earlier attempt of the run left, if there is anything to go on from."""
+    if checkpoint is None or not (checkpoint / BOOK).is_file():
+        return None
+    attempts = sorted(target.parent.glob(f"{target.stem}.attempt-*{target.suffix}"), key=_changed_at)
+    try:
+        return earlier_attempt(checkpoint, [checkpoint / target.name, *reversed(attempts)])
+    except FlowsError as error:
+        pipe.log("WARNING", f"the run begins anew: {error}")
+        return None
+
+
+def _changed_at(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _parse(text: str, claim: Claim) -> NotebookCells:

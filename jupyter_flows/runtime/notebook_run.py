@@ -269,17 +269,18 @@ class NotebookRun:
             runners.append(runner(kernel))
             return runners[-1]
 
-        is_alone = self._options.parallel == "off"
+        parallel = self._parallel(document)
+        is_alone = parallel == "off"
         book = Book(checkpoint, keeps=self._options.checkpoint is not None)
         states = NotebookStates(manager, self._pipe, own_places)
         resumption = self._resumed(graph, needs, digests, book)
         if resumption.left_out:
             graph = without(graph, resumption.left_out)
-        if self._options.parallel == "processes":
+        if parallel == "processes":
             graph = apart(graph, needs)
-        elif self._options.parallel == "threads":
+        elif parallel == "threads":
             graph = sharing(graph)
-        seats = (ThreadSeats if self._options.parallel == "threads" else Seats)(
+        seats = (ThreadSeats if parallel == "threads" else Seats)(
             needs=needs,
             book=book,
             first=first,
@@ -289,9 +290,9 @@ class NotebookRun:
             digests=digests,
             at_start=document.codes(tuple(document.injected)),
             limit=1 if is_alone else self._options.most_kernels,
-            **({} if self._options.parallel == "threads" else {"is_alone": is_alone}),
+            **({} if parallel == "threads" else {"is_alone": is_alone}),
         )
-        if self._options.parallel == "processes":
+        if parallel == "processes":
             seats.get_ready(min(self._options.most_kernels, _width(graph)))
         executor = (
             LocalExecutor()
@@ -397,6 +398,17 @@ class NotebookRun:
             wanted=chosen(graph, only=self._options.only, start=self._options.start),
             is_forced=earlier is not None and earlier.is_forced,
         )
+
+    def _parallel(self, document: Document) -> Parallel:
+        """Return how cells run: as asked for, else as the notebook declares, else as is set here."""
+        if self._options.parallel is not None:
+            return self._options.parallel
+        from jupyter_flows.notebook.flow_line import declaration
+        from jupyter_flows.settings import load_settings
+
+        declared = declaration(cell.source for cell in document.registered.cells).parallel
+        found: Any = declared or load_settings().parallel
+        return found  # type: ignore[no-any-return]
 
     def _digests(self, document: Document, graph: FlowGraph, needs: Mapping[str, Needs]) -> dict[str, str]:
         places = document.places_by_task(graph.slugs)

@@ -18,7 +18,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    parallel : {"off", "threads", "processes"}
+    parallel : {"off", "threads", "processes"}, optional
+        Default: what the notebook declares (``%flow --parallel``), else the setting of that name.
         One after the other in one kernel, or independent ones at once: in threads of it, or in several.
     jobs : int
         Most kernels at once; 0: twice the number of cores.
@@ -38,7 +39,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         What each kernel may use.
     """
 
-    parallel: Parallel = "off"
+    parallel: Parallel | None = None
     jobs: int = 0
     checkpoint: Path | None = None
     earlier: Earlier | None = None
