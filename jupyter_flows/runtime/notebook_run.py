@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from nbformat import from_dict
 
 from jupyter_flows.core.state import Success
@@ -30,7 +31,7 @@ from jupyter_flows.runtime.passing import Needs, apart, needs_of, sharing, witho
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
 from jupyter_flows.runtime.resume import Resumption, chosen, resume
-from jupyter_flows.runtime.run_options import RunOptions
+from jupyter_flows.runtime.run_options import Parallel, RunOptions
 from jupyter_flows.runtime.seated_cells import SeatedCells, SeatedExecutor
 from jupyter_flows.runtime.seats import Seats
 from jupyter_flows.runtime.thread_seats import ThreadSeats
@@ -407,8 +408,8 @@ class NotebookRun:
         from jupyter_flows.settings import load_settings
 
         declared = declaration(cell.source for cell in document.registered.cells).parallel
-        found: Any = declared or load_settings().parallel
-        return found  # type: ignore[no-any-return]
+        how: Parallel = msgspec.convert(declared or load_settings().parallel, type=Parallel)
+        return how
 
     def _digests(self, document: Document, graph: FlowGraph, needs: Mapping[str, Needs]) -> dict[str, str]:
         places = document.places_by_task(graph.slugs)
