@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -89,8 +90,11 @@ class Probe:
         os.rename(self._root, aside)
         try:
             shutil.copytree(aside, self._root, symlinks=True)
+            chance = random.getstate()
             pid = os.fork()
             if pid == 0:
+                # Python seeds its generator anew in a fork; the cells before have seeded or used this one.
+                random.setstate(chance)
                 self._child(node, here)
             ended = self._wait(pid, node["limit_s"])
         finally:

@@ -54,7 +54,9 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     def importing(self) -> frozenset[int]:
         """Cells that do nothing but import and configure: every peer's graph has them, or leaves them out."""
         return frozenset(
-            number for number, source in enumerate(self.sources, 1) if _only_imports(plain_python(source).source)
+            number
+            for number, source in enumerate(self.sources, 1)
+            if _only_imports(plain_python(source).source)
         )
 
     def counted(self, pairs: Collection[Pair]) -> set[Pair]:
@@ -96,9 +98,7 @@ def prove(path: Path, *, orders: int = 3, seed: int = 0) -> Proof:
         cell.index: Cell(code=cell.source, names=info.writes)
         for cell, info in zip(notebook.cells, analysis.cells, strict=True)
     }
-    view = view_of(
-        analysis, cells, setup=[info.index for info in analysis.cells if info.role == "setup"]
-    )
+    view = view_of(analysis, cells, setup=[info.index for info in analysis.cells if info.role == "setup"])
     shuffled = [legal_order(view, random.Random(seed + number)) for number in range(orders)]
     # In the document's order, so that much of what is run before one cell is run for the next one too.
     alone = [isolated(view, cell, view.cells) for cell in view.cells]
@@ -123,7 +123,9 @@ def prove(path: Path, *, orders: int = 3, seed: int = 0) -> Proof:
     }
     moved = []
     for order in shuffled:
-        moved += [(order, cell, change) for cell in order if (change := _change(reference, cell, seen[order]))]
+        moved += [
+            (order, cell, change) for cell in order if (change := _change(reference, cell, seen[order]))
+        ]
     for order in alone:
         if (change := _change(reference, order[-1], seen[order])) is not None:
             moved.append((order, order[-1], change))
@@ -172,7 +174,9 @@ def _run(
     forest = Forest(paths, shared=shared)
     seen = kernel.run(forest, seconds=seconds)
     return {
-        path: {cell: seen[forest.key(path, at)] for at, cell in enumerate(path) if forest.key(path, at) in seen}
+        path: {
+            cell: seen[forest.key(path, at)] for at, cell in enumerate(path) if forest.key(path, at) in seen
+        }
         for path in paths
     }
 

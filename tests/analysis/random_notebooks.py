@@ -43,7 +43,9 @@ def orders_of(analysis: Analysis, chance: random.Random, *, count: int) -> list[
     return [*shuffled, *dict.fromkeys(isolated(view, cell, chance.choice(shuffled)) for cell in view.cells)]
 
 
-def differences(cells: Sequence[str], chance: random.Random, *, count: int = 2) -> list[tuple[Order, int, Any, Any]]:
+def differences(
+    cells: Sequence[str], chance: random.Random, *, count: int = 2
+) -> list[tuple[Order, int, Any, Any]]:
     """Run *cells* by their graph; return where a cell then gives something else, and what."""
     analysis = graph(*cells)
     # What a cell may bind or change but does not read counts only where it did so.
@@ -117,7 +119,9 @@ def run_many(count: int, *, start: int, figures: Figures) -> None:
         figures.note(kept)
         found = differences(kept, random.Random(chance))
         text = "\n# %%\n".join(kept)
-        assert not found, f"cell {found[0][1]} differs in the order {found[0][0]}\n{text}\n{found[0][2]}\n{found[0][3]}"
+        assert not found, (
+            f"cell {found[0][1]} differs in the order {found[0][0]}\n{text}\n{found[0][2]}\n{found[0][3]}"
+        )
 
     by_the_graph()
 

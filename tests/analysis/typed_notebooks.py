@@ -511,11 +511,27 @@ def _grouped(lines: list[str]) -> list[str]:
     """Blocks, with what uses a helper (``make``, ``deco``, …) kept with it."""
     found: list[str] = []
     for block in _blocks(lines):
-        follows = block.split("(")[0].split(" ")[0] in {"swap", "thing.append", "r.append", "try:"} or block.startswith(
+        follows = block.split("(")[0].split(" ")[0] in {
+            "swap",
+            "thing.append",
+            "r.append",
+            "try:",
+        } or block.startswith(
             ("{F} = make(", "{G} = {F}(", "{G} = walk(", "@deco", "c = later", "r = r", "r +=")
         )
         after = found[-1] if found else ""
-        if follows and after.startswith(("def swap", "def make", "def walk", "def deco", "async def", "r = {L}", "def {F}(v=None, n=0):\n    yield", "try:\n    import")):
+        if follows and after.startswith(
+            (
+                "def swap",
+                "def make",
+                "def walk",
+                "def deco",
+                "async def",
+                "r = {L}",
+                "def {F}(v=None, n=0):\n    yield",
+                "try:\n    import",
+            )
+        ):
             found[-1] += "\n" + block
         else:
             found.append(block)
