@@ -1,4 +1,4 @@
-"""P11: the analysis of a notebook of 1,000 cells, and again after one edit, beside marimo's compiler."""
+"""P11: analysis of a notebook of 1,000 cells, and again after one edit, beside marimo's compiler."""
 
 from __future__ import annotations
 
@@ -72,7 +72,11 @@ def main() -> None:
     python = peer()
     if python is not None:
         done = subprocess.run(
-            [python, "-c", TOLD], input=json.dumps(sources()), capture_output=True, text=True, check=False
+            [python, "-c", TOLD],
+            input=json.dumps(sources()),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode == 0:
             theirs = float(json.loads(done.stdout.splitlines()[-1]))

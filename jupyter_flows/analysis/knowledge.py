@@ -112,7 +112,8 @@ ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "heapreplace": (0,), "heappushpop": (0,), "insort": (0,), "insort_left": (0,), "insort_right": (0,),
     "put": (0,), "place": (0,), "copyto": (0,), "putmask": (0,), "put_along_axis": (0,), "setitem": (0,),
     "delitem": (0,), "iadd": (0,), "isub": (0,), "imul": (0,), "iconcat": (0,), "setattr": (0,),
-    "delattr": (0,), "to_sql": (1,), "next": (0,), "anext": (0,), "dump": (1,), "readinto": (0,), "relabel_nodes": (),
+    "delattr": (0,),
+    "to_sql": (1,), "next": (0,), "anext": (0,), "dump": (1,), "readinto": (0,), "relabel_nodes": (),
     "set_node_attributes": (0,), "set_edge_attributes": (0,), "clip_grad_norm_": (0,), "draw": (),
     "copyfileobj": (0, 1), "vector_to_parameters": (1,), "setLevel": (), "seek": (0,),
 }  # fmt: skip

@@ -48,8 +48,8 @@ def differences(
 ) -> list[tuple[Order, int, Any, Any]]:
     """Run *cells* by their graph; return where a cell then gives something else, and what."""
     analysis = graph(*cells)
-    # What a cell may bind or change but does not read counts only where it did so.
-    writes = {cell.index: frozenset(cell.mutates) & frozenset(cell.reads) for cell in analysis.cells}
+    # What a cell may bind or change on a way that it does not go is nothing that it gives.
+    writes: dict[int, frozenset[str]] = {cell.index: frozenset() for cell in analysis.cells}
     expected = run_in(cells, range(1, len(cells) + 1), writes)
     # What reads hidden state that nobody could see has said so; what is built on it follows.
     excused = warned(analysis)
