@@ -31,7 +31,7 @@ print(json.dumps(sorted(times)[1]))
 
 
 def sources(start: int = 0) -> list[str]:
-    """Return cells, each name bound once, as marimo wants them; *start* makes texts that are new to a cache."""
+    """Return cells, each name bound once, as marimo wants; *start* makes texts new to a cache."""
     cells = ["import numpy as np\nimport pandas as pd", "df0 = pd.DataFrame({'a': range(9)})"]
     for n in range(1, CELLS - 1):
         k = n + start
