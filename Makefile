@@ -15,7 +15,7 @@ pip_install = $(BIN)/python -m pip install -q -c requirements.lock $(1) \
 	|| { echo "A version in requirements.lock could not be had; installing within pyproject's bounds." >&2; \
 	     $(BIN)/python -m pip install -q $(1); }
 
-.PHONY: help install demo lab up test check fix bench clean python-tests browser-tests typescript-tests
+.PHONY: help install demo lab up test check fix bench edges random-notebooks clean python-tests browser-tests typescript-tests
 
 help:
 	@echo "make demo    walk the whole path once: register, two scheduled headless runs, one pickled run"
@@ -24,6 +24,8 @@ help:
 	@echo "make check   formats, lint, types, floors"
 	@echo "make fix     format, and write what is generated"
 	@echo "make bench   figures beside the named peers"
+	@echo "make edges   edges of real notebooks against the truth, beside a peer"
+	@echo "make random-notebooks N=10000   random notebooks run by their graph in shuffled orders"
 
 install: $(VENV)/.installed
 
@@ -88,6 +90,13 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
+
+edges: $(VENV)/.dev
+	$(BIN)/python benchmarks/edges.py
+
+N := 10000
+random-notebooks: $(VENV)/.dev
+	$(BIN)/python -m tests.analysis.random_notebooks $(N)
 
 clean:
 	rm -rf $(VENV) .demo .lab labextension/node_modules labextension/lib jupyter_flows/labextension dist

@@ -34,6 +34,8 @@ class Builtins(Magics):
 
     shown: ast.expr | None = None
     """The cell's last expression."""
+    raised: Value = EMPTY
+    """What exceptions of the cell may carry."""
 
     def given_away(self, arguments: list[Value], node: ast.Call, to: str) -> None:
         """Change what an unknown function is given: called for its effect, that may be the effect."""

@@ -26,7 +26,7 @@ sort reverse rotate intersection_update difference_update symmetric_difference_u
 __setitem__ __delitem__ __setattr__ __delattr__ __iadd__ __next__ send throw write writelines writerow
 writerows writeheader read readline readlines seek truncate flush close execute executemany executescript
 commit rollback fetchone fetchmany fetchall fit fit_transform fit_predict partial_fit set_params train eval
-step backward zero_grad compile load_state_dict load_weights requires_grad_ to_sql register_forward_hook
+step backward zero_grad compile load_state_dict load_weights requires_grad_ register_forward_hook
 add_module put put_nowait get_nowait task_done acquire release start join cancel submit shutdown notify wait
 fill resize itemset partition setflags byteswap setfield put_along_axis plot scatter bar barh hist hist2d
 boxplot violinplot errorbar imshow contour contourf pcolormesh pie stem step fill_between axhline axvline
@@ -64,6 +64,14 @@ read_feather read_hdf read_clipboard read_fwf read_stata read_sas DataFrame Seri
 pivot_table get_dummies json_normalize melt cut qcut to_datetime to_numeric date_range Index MultiIndex
 period_range timedelta_range Categorical
 """)
+# Methods that frames have and nothing else that changes when one of its methods is called.
+FRAME_METHODS = words("""
+groupby value_counts reset_index set_index sort_values sort_index dropna fillna drop_duplicates pivot_table
+isna isnull notna notnull nunique applymap to_frame resample
+""")
+# Of those, and of frames' others, what computes only when it is asked, from what the frame is then.
+LIVE_FRAMES = words("groupby rolling resample expanding ewm")
+DATASET_LOADERS = words("load_pandas get_rdataset")
 # Methods whose value has nothing to do with the object any more, and which change nothing.
 FRESH = words("""
 copy deepcopy astype sum mean median std var min max argmin argmax argsort any all prod cumsum cumprod
@@ -104,7 +112,8 @@ ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "heapreplace": (0,), "heappushpop": (0,), "insort": (0,), "insort_left": (0,), "insort_right": (0,),
     "put": (0,), "place": (0,), "copyto": (0,), "putmask": (0,), "put_along_axis": (0,), "setitem": (0,),
     "delitem": (0,), "iadd": (0,), "isub": (0,), "imul": (0,), "iconcat": (0,), "setattr": (0,),
-    "delattr": (0,), "next": (0,), "anext": (0,), "dump": (1,), "readinto": (0,), "relabel_nodes": (),
+    "delattr": (0,),
+    "to_sql": (1,), "next": (0,), "anext": (0,), "dump": (1,), "readinto": (0,), "relabel_nodes": (),
     "set_node_attributes": (0,), "set_edge_attributes": (0,), "clip_grad_norm_": (0,), "draw": (),
     "copyfileobj": (0, 1), "vector_to_parameters": (1,), "setLevel": (), "seek": (0,),
 }  # fmt: skip

@@ -12,11 +12,14 @@ import re
 from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.builtin_calls import Builtins
 from jupyter_flows.analysis.knowledge import (
+    DATASET_LOADERS,
+    FRAME_METHODS,
     FRAME_PLOTS,
     FRESH,
     HOLDING,
     KEEPERS,
     LAZY,
+    LIVE_FRAMES,
     MUTATOR_PREFIXES,
     MUTATORS,
     PANDAS_MUTATORS,
@@ -88,7 +91,7 @@ class Libraries(Builtins):
                 text = constant_text(value)
                 if text is not None and package in {"duckdb", "pandasql"}:
                     self.sql_names(text)
-        if name in {"read_sql", "read_sql_query", "to_sql", "read_sql_table"} and len(arguments) > 1:
+        if name in {"read_sql", "read_sql_query"} and len(arguments) > 1 and not _only_selects(arguments[0]):
             self.ledger.change(arguments[1], f"{name}()")
         top = qual.rpartition(".")[0]
         has_state = name in SETTERS or any(
@@ -144,6 +147,10 @@ class Libraries(Builtins):
             package in {"pandas", "geopandas", "polars"} and name in PANDAS_RETURNS | {"load_dataset"}
         ) or qual == "seaborn.load_dataset":
             return frozenset({Obj("pandas")})
+        if package == "vega_datasets":
+            return frozenset({Obj("pandas")})
+        if name in DATASET_LOADERS or (package == "sklearn" and name.startswith(("load_", "fetch_"))):
+            return frozenset({_bunch(qual)})
         if name in VIEW_FUNCTIONS and arguments and package in {"numpy", "torch", "tensorflow"}:
             made = Obj("view")
             made.viewed |= arguments[0]
@@ -155,6 +162,10 @@ class Libraries(Builtins):
             made.parts |= everything
         if "random_state" in keywords:
             made.const = "seeded"
+        if name in LAZY:
+            # It draws from what it was given only when it is drawn from itself.
+            made.receiver = everything
+            made.thunk = lambda: union([EMPTY, *(self.iterate(value) for value in arguments)])
         if name in _WRAPPERS:
             made.viewed |= everything
         if name in {"open", "urlopen", "fdopen"}:
@@ -220,6 +231,9 @@ class Libraries(Builtins):
                 text = constant_text(value)
                 if text is not None and obj.qual.startswith("duckdb"):
                     self.sql_names(text)
+        if obj.thunk is not None:
+            # `send`, `__next__`, `throw`: it goes on; what it returns at its end comes as an exception.
+            self.raised |= self.consume(one)
         changes = self._changes(obj, name, keywords, node, is_bare=is_bare)
         callables = [
             value
@@ -244,7 +258,7 @@ class Libraries(Builtins):
                 obj.parts |= contents(everything)
             if obj.kind == "file" and obj.qual == "written":
                 self.ledger.update_channel(f"file:{obj.const or '?'}", "file written")
-        self.change_arguments(name if name == "dump" else "", arguments, keywords, node)
+        self.change_arguments(name if name in {"dump", "to_sql"} else "", arguments, keywords, node)
         if name.endswith("_") and not name.startswith("_") and obj.kind in {"unknown", "parameter", "view"}:
             self.ledger.change(one, f".{name}()", label=label)
         return self._method_result(obj, name, everything, is_changed=changes) | union(results)
@@ -286,12 +300,11 @@ class Libraries(Builtins):
     def _method_result(self, obj: Obj, name: str, everything: Value, *, is_changed: bool) -> Value:
         one = frozenset({obj})
         if obj.kind == "pandas":
-            if (
-                name in {"groupby", "rolling", "resample", "items", "iterrows", "itertuples", "query", "pop"}
-                or name in FRESH
-            ):
-                return frozenset({Obj("pandas")})
-            return frozenset({Obj("str" if name == "to_string" else "pandas")})
+            made = Obj("str" if name == "to_string" else "pandas")
+            if name in LIVE_FRAMES:
+                # It computes when it is asked, from what the frame is then.
+                made.receiver = one
+            return frozenset({made})
         if name in _ELEMENTS:
             return contents(one) | (everything if name in {"get", "setdefault", "pop"} else EMPTY)
         if name == "copy":
@@ -312,6 +325,10 @@ class Libraries(Builtins):
             return frozenset({made})
         if name in {"astype", "union", "intersection", "difference"} and obj.kind in {"list", "set", "dict"}:
             return frozenset({_shallow(obj)})
+        if name in FRAME_METHODS and obj.kind in {"unknown", "parameter"}:
+            made = Obj("pandas")
+            made.receiver = one if name in LIVE_FRAMES else EMPTY
+            return frozenset({made})
         if name in FRESH or obj.kind in {"rng", "list", "set", "numbers", "mask"}:
             return frozenset({Obj()})
         if is_changed and obj.kind not in {"figure", "file"}:
@@ -324,6 +341,15 @@ class Libraries(Builtins):
         return frozenset({made})
 
 
+def _bunch(qual: str) -> Obj:
+    """Make what a loader of example data returns: frames by name, the same each time."""
+    made = Obj("unknown", qual)
+    frames = ("frame", "data", "endog", "exog", "raw_data") if "statsmodels" in qual else ("frame",)
+    for name in frames:
+        made.attrs[name] = frozenset({Obj("pandas")})
+    return made
+
+
 def _shallow(obj: Obj) -> Obj:
     made = Obj(obj.kind)
     made.parts |= obj.parts
@@ -332,6 +358,10 @@ def _shallow(obj: Obj) -> Obj:
 
 def _is_plain_container(name: str) -> bool:
     return name in {"append", "get", "keys", "items", "values", "copy"}
+
+
+def _only_selects(statement: Value) -> bool:
+    return (constant_text(statement) or "").lstrip().lower().startswith("select")
 
 
 def _at_names(text: str | None) -> list[str]:

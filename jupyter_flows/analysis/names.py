@@ -27,6 +27,7 @@ class Statements(Definitions):
         self.loop_depth = 0
         self.exits: list[State] = []
         """Bindings at the places where control leaves the function early."""
+        self.raised = EMPTY
         self.breaks: list[State] = []
 
     # -- whole cells and bodies --------------------------------------------------------------------------
@@ -277,6 +278,9 @@ class Statements(Definitions):
         self.frame.returns |= self.evaluate(node.value)
         self.exits.append(self.snapshot())
 
+    def _do_raise(self, node: ast.Raise) -> None:
+        self.raised |= self.evaluate(node.exc) | self.evaluate(node.cause)
+
     # -- control flow ------------------------------------------------------------------------------------
 
     def _do_if(self, node: ast.If) -> None:
@@ -377,7 +381,9 @@ class Statements(Definitions):
             self.join(after_body)
             self.evaluate(handler.type)
             if handler.name:
-                self.store(handler.name, frozenset({Obj()}), "bound by except")
+                caught = Obj()
+                caught.parts |= self.raised
+                self.store(handler.name, frozenset({caught}), "bound by except")
             self.walk(handler.body)
             if handler.name:
                 self._unbind_quietly(handler.name)

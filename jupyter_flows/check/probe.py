@@ -14,6 +14,7 @@ import io
 import json
 import mmap
 import os
+import random
 import shutil
 import signal
 import struct
@@ -95,9 +96,12 @@ class Probe:
             shutil.copytree(aside, self._root, symlinks=True)
             # When the fork's present cell began: shared, for a cell that never ends cannot tell it itself.
             clock = mmap.mmap(-1, 8)
+            chance = random.getstate()
             pid = os.fork()
             if pid == 0:
                 self._clock = clock
+                # Python seeds its generator anew in a fork; the cells before have seeded or used this one.
+                random.setstate(chance)
                 self._child(node, here)
             ended = self._wait(pid, node["limit_s"], clock)
         finally:

@@ -9,7 +9,7 @@ import io
 import random
 import re
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
@@ -81,13 +81,23 @@ class Stores(MutableMapping[str, Any]):
 
 def run(cells: Sequence[str], left_out: int | None = None) -> list[Any]:
     """Run the cells top to bottom; return what each one printed, bound and raised."""
+    order = [number for number in range(1, len(cells) + 1) if number != left_out]
+    observed = run_in(cells, order)
+    return [observed.get(number) for number in range(1, len(cells) + 1)]
+
+
+def run_in(
+    cells: Sequence[str], order: Sequence[int], watched: Mapping[int, Collection[str]] | None = None
+) -> dict[int, Any]:
+    """Run the cells of these numbers one after the other, in one namespace of their own.
+
+    What names stand for after a cell is looked at where it bound them, and for those *watched* at it.
+    """
     random.seed(7)
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-    observed: list[Any] = []
-    for number, source in enumerate(cells, 1):
-        if number == left_out:
-            observed.append(None)
-            continue
+    observed: dict[int, Any] = {}
+    for number in order:
+        source = cells[number - 1]
         before = dict(namespace)
         stores = Stores(namespace)
         printed = io.StringIO()
@@ -112,9 +122,14 @@ def run(cells: Sequence[str], left_out: int | None = None) -> list[Any]:
             name: seen(value)
             for name, value in namespace.items()
             if not name.startswith("__")
-            and (name in stores.bound or name not in before or before[name] is not value)
+            and (
+                name in stores.bound
+                or name not in before
+                or before[name] is not value
+                or (watched is not None and name in watched[number])
+            )
         }
-        observed.append((_ADDRESS.sub("0x…", printed.getvalue()), bound, problem))
+        observed[number] = (_ADDRESS.sub("0x…", printed.getvalue()), bound, problem)
     return observed
 
 

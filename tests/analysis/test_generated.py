@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.analysis.cases import closure, graph, pairs
 from tests.analysis.generated import notebooks
 from tests.analysis.oracle import dependent_pairs, without_failures
+from tests.analysis.random_notebooks import Figures, run_many
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -22,3 +23,11 @@ def test_no_dependency_is_missed(cells):
     }
     missing = dependent_pairs(cells) - closure(pairs(analysis))
     assert {(a, b) for a, b in missing if a not in warned and b not in warned} == set()
+
+
+def test_random_notebooks_give_the_same_by_the_graph():
+    """A part of ``make random-notebooks``, the same each time: by the graph no cell gives anything else."""
+    figures = Figures()
+    for start in range(15):
+        run_many(20, start=start, figures=figures)
+    assert len(figures.distinct) > 200

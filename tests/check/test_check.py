@@ -252,3 +252,10 @@ def test_a_mapped_cell_is_run_for_each_item(tmp_path):
     )
     report = check_notebook(place)
     assert report.lines == (report.summary,)
+
+
+def test_python_random_numbers_go_on_where_processes_part(tmp_path):
+    """A fork would seed Python's generator anew; what the cells above drew and seeded holds."""
+    cells = ["import random\nrandom.seed(3)", "a = 1", "b = 2", "x = random.random()", "y = random.random()"]
+    report = check_notebook(notebook(tmp_path / "random.ipynb", *cells))
+    assert report.holds, report.text
