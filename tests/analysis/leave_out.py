@@ -147,7 +147,9 @@ def _kernel(top: Path, name: str, cells: dict[int, Cell]) -> ProbeKernel:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     directory = top / name
     (directory / "work").mkdir(parents=True)
-    return ProbeKernel("python3", root=directory / "work", directory=directory, cells=cells)
+    return ProbeKernel(
+        "python3", root=directory / "work", directory=directory, cells=cells, cell_limit_s=600.0
+    )
 
 
 def _reference(
