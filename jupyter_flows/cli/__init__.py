@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "jupyter_flows.cli.execute:command",
         "Run a notebook headless, here and now, with no server.",
     ),
+    "debug": ("jupyter_flows.cli.debug:command", "A failed run's variables, before the cell that failed."),
     "agent": ("jupyter_flows.cli.agent:command", "Start, list and install agents."),
     "server": ("jupyter_flows.cli.server:command", "Start a server, see its state, manage its tokens."),
     "demo": (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
+from jupyter_flows.magics.debugging import debug
 from jupyter_flows.notebook.flow_line import FlowLine, declaration, parse_flow_line
 from jupyter_flows.widget.dag import sentence
 from jupyter_flows.widget.live import LiveDag, LiveReporter
@@ -372,5 +373,6 @@ VERBS = {
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,
+    "debug": debug,
 }
 """What each word behind ``%flow`` does."""

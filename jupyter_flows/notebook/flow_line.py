@@ -29,6 +29,7 @@ VERBS = (
     "pause",
     "resume",
     "cancel",
+    "debug",
 )
 _ACTING = frozenset(VERBS) - {"register"}
 """What these do says nothing of what the flow is."""

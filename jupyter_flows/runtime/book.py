@@ -228,6 +228,14 @@ def _spoilt(place: Place, why: str) -> Place:
     return place if place.kind == "absent" else msgspec.structs.replace(place, kind="lost", why=why)
 
 
+def newest_joint(gifts: Iterable[Gift | None]) -> tuple[Gift, Place] | None:
+    """Return the first of *gifts* that has values which share memory; None if they were not kept."""
+    for gift in gifts:
+        if gift is not None and gift.joint is not None:
+            return (gift, gift.joint) if gift.joint.kind == "stored" else None
+    return None
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as stream:

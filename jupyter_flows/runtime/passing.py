@@ -102,6 +102,12 @@ def needs_of(graph: FlowGraph) -> dict[str, Needs]:
     }
 
 
+def slugs_above(needs: Mapping[str, Needs], need: Needs) -> list[str]:
+    """Return the tasks that stand above one in the notebook, the nearest first."""
+    above = (other for other in needs.values() if other.index < need.index)
+    return [other.slug for other in sorted(above, key=lambda one: -one.index)]
+
+
 def apart(graph: FlowGraph, needs: Mapping[str, Needs]) -> FlowGraph:
     """Return the graph of the same cells where each has memory of its own.
 

@@ -17,8 +17,8 @@ import msgspec
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.errors import CannotResume, InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
-from jupyter_flows.runtime.book import Gift, Place
-from jupyter_flows.runtime.passing import Needs, is_kept, is_of_the_world
+from jupyter_flows.runtime.book import Gift, newest_joint
+from jupyter_flows.runtime.passing import Needs, is_kept, is_of_the_world, slugs_above
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +135,8 @@ def _not_restorable(
             if place is None or place.kind == "absent":
                 continue
             if name in need.shared:
-                joint = _joint_above(needs, gifts, need)
-                if joint is None or joint.versions.get(name) != giver:
+                joint = newest_joint(map(gifts.get, slugs_above(needs, need)))
+                if joint is None or joint[1].versions.get(name) != giver:
                     found.append((giver, f"`{name}` shares memory with other variables"))
             elif place.kind != "stored":
                 found.append((giver, f"`{name}` was not kept: {place.why}"))
@@ -154,15 +154,6 @@ def _not_restorable(
             if edge.kind == "channel" and lost and up in stands and not needs[up].is_replayed:
                 found.append((up, f"{lost[0]} is not kept"))
     return found
-
-
-def _joint_above(needs: Mapping[str, Needs], gifts: Mapping[str, Gift], need: Needs) -> Place | None:
-    above = sorted((one for one in needs.values() if one.index < need.index), key=lambda one: -one.index)
-    for other in above:
-        gift = gifts.get(other.slug)
-        if gift is not None and gift.joint is not None:
-            return gift.joint if gift.joint.kind == "stored" else None
-    return None
 
 
 def chosen(graph: FlowGraph, *, only: Collection[str] = (), start: str | None = None) -> set[str] | None:

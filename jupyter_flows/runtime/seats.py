@@ -20,10 +20,10 @@ from typing import Any
 
 from jupyter_flows.errors import KernelDied, ValueLost
 from jupyter_flows.runtime import kernel_values
-from jupyter_flows.runtime.book import Book, Gift, Place, dumps, gift_from, place_for_kernel
+from jupyter_flows.runtime.book import Book, Gift, Place, dumps, gift_from, newest_joint, place_for_kernel
 from jupyter_flows.runtime.kernel_backend import CellRunner, texts_of
 from jupyter_flows.runtime.kernels import Kernel
-from jupyter_flows.runtime.passing import Needs
+from jupyter_flows.runtime.passing import Needs, slugs_above
 
 VALUES = '__import__("_jupyter_flows_values")'
 AT_THE_START = ""
@@ -360,7 +360,7 @@ class Seats:
             return []
         loads = []
         if need.is_pinned and set(missing) & need.shared:
-            joint = self._joint_above(need)
+            joint = newest_joint(map(self._book.gift, slugs_above(self._needs, need)))
             if joint is not None:
                 gift, place = joint
                 loads.append(place_for_kernel(self._book.path(gift), place))
@@ -375,17 +375,6 @@ class Seats:
             loads.append(place_for_kernel(self._book.path(given), place, name=name))
             seat.versions[name] = giver
         return loads
-
-    def _joint_above(self, need: Needs) -> tuple[Gift, Place] | None:
-        """Return the newest picture of the objects that share memory, as it was above the task."""
-        above = sorted(
-            (other for other in self._needs.values() if other.index < need.index), key=lambda one: -one.index
-        )
-        for other in above:
-            gift = self._book.gift(other.slug)
-            if gift is not None and gift.joint is not None:
-                return (gift, gift.joint) if gift.joint.kind == "stored" else None
-        return None
 
     def _why_lost(self, need: Needs, name: str, giver: str, place: Place) -> str:
         where = self._live.get((name, giver))

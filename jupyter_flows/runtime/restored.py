@@ -1,0 +1,173 @@
+"""The state of a failed run in a living kernel: variables as they were before the cell that failed.
+
+Runs in that kernel. The executed notebook says which cell failed, the checkpoint of its run has the values;
+setup cells are run again. What cannot be restored is named with the task that makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_flows.errors import InvalidNotebook, InvalidOption
+from jupyter_flows.notebook.build import build_flow
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.notebook.read import notebook_content, read_text
+from jupyter_flows.notebook.write import KEY
+from jupyter_flows.runtime import kernel_values
+from jupyter_flows.runtime.book import Book, newest_joint, place_for_kernel
+from jupyter_flows.runtime.checkpoints import NAME
+from jupyter_flows.runtime.document import Document
+from jupyter_flows.runtime.earlier import Earlier, earlier_attempt, earlier_run
+from jupyter_flows.runtime.passing import Needs, needs_of, slugs_above
+
+_FAILED = frozenset({"Failed", "TimedOut", "Cancelled"})
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel has now."""
+
+    task: str
+    cell: int
+    """The number of the task's first cell among the code cells."""
+    source: str
+    names: tuple[str, ...]
+    missing: Mapping[str, str]
+    """Variable -> why it is not there, and what makes it."""
+    setup: tuple[str, ...]
+    """Setup cells that were run again."""
+
+
+def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
+    """Bring the variables of a failed run into the namespace of *shell*.
+
+    Parameters
+    ----------
+    path : Path
+        The executed notebook.
+    shell : InteractiveShell
+        The kernel's.
+    task : str, optional
+        The task before which; default: the first that failed.
+
+    Raises
+    ------
+    InvalidNotebook, CheckpointUnreadable : there is nothing to restore.
+    InvalidOption : there is no such task.
+    """
+    from nbformat import from_dict
+
+    content = notebook_content(read_text(path), path=str(path))
+    document = Document(from_dict(content), path.stem)
+    earlier = _earlier(path)
+    facts = content["metadata"].get(KEY, {})
+    graph = build_flow(document.registered, path.stem, all_cells=facts.get("all_cells") is True)
+    chosen = _chosen(graph, document, task)
+    needs = needs_of(graph)
+    need = needs[graph.slugs[chosen]]
+    book = Book(earlier.directory, keeps=False)
+    for gift in earlier.gifts().values():
+        book.restore(gift)
+    sys.modules["_jupyter_flows_values"] = kernel_values
+    places = document.own_places(graph.slugs)
+    setup = _run_setup(shell, document, needs, places, above=need)
+    loads, missing = _loads(book, needs, need, ran=setup)
+    state = {}
+    for channel, providers in need.channels.items():
+        keeper = book.keeper_of(channel, providers)
+        kept = book.gift(keeper) if keeper is not None and keeper not in setup else None
+        if kept is not None:
+            state[channel] = place_for_kernel(book.path(kept), kept.channels[channel], name=channel)
+    failed = json.loads(kernel_values.take(json.dumps({"load": loads, "state": state})))["failed"]
+    names = {name for place in loads for name in place["names"]} - set(failed)
+    return Restored(
+        task=chosen.name,
+        cell=chosen.index,
+        source="\n\n".join(document.nb.cells[place].source for place in places[need.slug]),
+        names=tuple(sorted(names)),
+        missing={**missing, **failed},
+        setup=tuple(setup),
+    )
+
+
+def _earlier(path: Path) -> Earlier:
+    beside = path.absolute().parent / NAME
+    return earlier_attempt(beside, [path]) if beside.is_dir() else earlier_run(path)
+
+
+def _chosen(graph: Any, document: Document, task: str | None) -> CellTask:
+    tasks = [one for one in graph.slugs if isinstance(one, CellTask)]
+    if task is not None:
+        found = next((one for one in tasks if task in {one.name, graph.slugs[one]}), None)
+        if found is None:
+            msg = f"no task is called {task!r}; there are {', '.join(one.name for one in tasks[:10])}"
+            raise InvalidOption(msg)
+        return found
+    for one in tasks:
+        cell = document.nb.cells[document.positions[one.index - 1]]
+        if cell.metadata.get(KEY, {}).get("state") in _FAILED:
+            return one
+    msg = f"{document.registered.path}: no task of that run failed; name the one to look at"
+    raise InvalidNotebook(msg)
+
+
+def _run_setup(
+    shell: Any,
+    document: Document,
+    needs: Mapping[str, Needs],
+    places: Mapping[str, tuple[int, ...]],
+    *,
+    above: Needs,
+) -> list[str]:
+    ran = []
+    for code in document.codes(tuple(document.injected)):
+        shell.run_cell(code, store_history=False, silent=True)
+    for other in sorted(needs.values(), key=lambda one: one.index):
+        if other.is_replayed and other.index < above.index:
+            for code in document.codes(places[other.slug]):
+                shell.run_cell(code, store_history=False, silent=True)
+            kernel_values.know(json.dumps(sorted(other.defines)))
+            ran.append(other.slug)
+    return ran
+
+
+def _loads(
+    book: Book, needs: Mapping[str, Needs], need: Needs, *, ran: list[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    loads: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    for slug in reversed(slugs_above(needs, need)):
+        # Not only what the cell reads: whoever looks for a fault wants to see what stood around it.
+        gift = book.gift(slug)
+        if gift is not None and slug not in ran:
+            wanted.update(
+                {name: slug for name, place in gift.names.items() if place.kind == "stored" and place.bytes}
+            )
+    for name, providers in need.names.items():
+        giver = book.giver(name, providers)
+        wanted.pop(name, None)
+        if giver is None:
+            if providers[-1] not in ran:
+                missing[name] = f"{providers[-1]} did not give it"
+        elif giver not in ran:
+            wanted[name] = giver
+    joint = newest_joint(map(book.gift, slugs_above(needs, need))) if set(wanted) & need.shared else None
+    if joint is not None:
+        gift, place = joint
+        loads.append(place_for_kernel(book.path(gift), place))
+        wanted = {name: giver for name, giver in wanted.items() if place.versions.get(name) != giver}
+    for name, giver in wanted.items():
+        given = book.gift(giver)
+        assert given is not None
+        place = given.names[name]
+        if place.kind == "stored":
+            loads.append(place_for_kernel(book.path(given), place, name=name))
+        else:
+            missing[name] = f"{place.why}; {giver} makes it"
+    return loads, missing

@@ -1,0 +1,74 @@
+"""The variables of a failed run in a living kernel, as they were before the cell that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_flows.cli import run_command
+from tests.magics.conftest import start_kernel
+from tests.runtime.conftest import write_notebook
+
+CELLS = (
+    "import random\ndef twice(x):\n    return 2 * x",
+    "# what to load\ncount = 3",
+    "%%task load\nrandom.seed(7)\nrows = [random.random() for _ in range(count)]\nlines = (line for line in 'ab')",
+    "%%task other\nsize = len(rows)",
+    "%%task broken\nwrong = twice(rows) + random.random() + next(lines)",
+    "%%task report\nprint(wrong, size)",
+)
+
+
+@pytest.fixture
+def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An executed notebook whose fifth cell failed, run with ``count=2``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_FLOWS_HOME", str(tmp_path / "home"))
+    write_notebook(tmp_path / "flow.ipynb", *CELLS, tags={1: ["parameters"]})
+    assert 1 == run_command(["execute", "flow.ipynb", "-p", "count=2"])
+    return tmp_path / "flow.executed.ipynb"
+
+
+def test_a_kernel_has_what_stood_before_the_failed_cell(failed: Path, tmp_path: Path) -> None:
+    """Values, functions and the random state are as they were; what cannot be restored is named."""
+    kernel = start_kernel(tmp_path, tmp_path / "home")
+    try:
+        kernel.run("%load_ext jupyter_flows", "a")
+        said = kernel.run(f"%flow debug {failed}", "b")
+        assert "ok" == said.status, said.errors
+        assert "as before cell 5 (broken)" in said.stdout
+        assert "not here: `lines`: it cannot be pickled (TypeError); load makes it" in said.stdout
+        shown = kernel.run(
+            "print(count, [round(x, 3) for x in rows], size, twice(4), round(random.random(), 3))", "c"
+        )
+        assert "2 [0.324, 0.151] 2 8 0.651\n" == shown.stdout
+    finally:
+        kernel.close()
+
+
+def test_the_command_writes_a_notebook_that_begins_with_the_variables(
+    failed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == run_command(["debug", str(failed)])
+    made = failed.with_name("flow.executed.debug.ipynb")
+    assert str(made) in capsys.readouterr().out
+    assert "%flow debug" in made.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["flow.ipynb"], "flow.ipynb: not an executed notebook of jupyter flows"),
+        (["none.ipynb"], "none.ipynb: there is no such file"),
+    ],
+)
+def test_nonsense_is_answered_in_a_sentence(failed: Path, tmp_path: Path, arguments, sentence) -> None:
+    kernel = start_kernel(tmp_path, tmp_path / "home")
+    try:
+        kernel.run("%load_ext jupyter_flows", "a")
+        said = kernel.run(f"%flow debug {arguments[0]}", "b")
+        assert sentence in said.stderr
+        assert "Traceback" not in said.stderr
+    finally:
+        kernel.close()
