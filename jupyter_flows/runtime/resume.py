@@ -139,7 +139,7 @@ def _not_restorable(
             if name in need.shared:
                 joint = _joint_above(needs, gifts, need)
                 version = joint.versions.get(name) if joint is not None else None
-                if version not in stands or needs[version].index < needs[giver].index:
+                if version is None or version not in stands or needs[version].index < needs[giver].index:
                     found.append((giver, f"`{name}` shares memory with other variables"))
             elif place.kind != "stored":
                 found.append((giver, f"`{name}` was not kept: {place.why}"))
