@@ -88,6 +88,7 @@ class Book:
         self._gifts: dict[str, Gift] = {}
         self._lock = threading.Lock()
         self._count = 0
+        self._is_begun = False
         self._hashing: queue.SimpleQueue[Gift | None] = queue.SimpleQueue()
         self._hasher: threading.Thread | None = None
 
@@ -135,7 +136,12 @@ class Book:
             contextlib.suppress(OSError),
             open(self.directory / BOOK, "ab", opener=_private) as stream,
         ):
-            stream.write(msgspec.json.encode(gift) + b"\n")
+            # A line that a killed process has left half written must not swallow the next one.
+            torn = (
+                b"" if self._is_begun or not stream.tell() or _ends_a_line(self.directory / BOOK) else b"\n"
+            )
+            stream.write(torn + msgspec.json.encode(gift) + b"\n")
+            self._is_begun = True
 
     def restore(self, gift: Gift) -> None:
         """Take over what an earlier run left."""
@@ -170,6 +176,12 @@ class Book:
     def path(self, gift: Gift) -> Path:
         """Return where a gift's values lie."""
         return self.directory / gift.file
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
 
 
 def _private(path: str, flags: int) -> int:

@@ -105,7 +105,8 @@ def take(asked: str) -> str:
 def give(asked: str) -> str:
     """Write values of the namespace to a file.
 
-    ``file``; ``names``; ``joint``: names that share memory, written in one; ``state``: channels;
+    ``file``; ``names``; ``changed``: those of them that had a value before; ``joint``: names that share
+    memory, written in one; ``state``: channels;
     ``seconds``: as long as it may take, for values that nobody waits for; ``limit``: bytes of one value.
 
     Returns for each name and channel ``{"kind": "stored", "pickle": [at, bytes], "buffers": [...]}``, or
@@ -120,11 +121,12 @@ def give(asked: str) -> str:
     _aside.clear()
     until = None if request.get("seconds") is None else time.monotonic() + request["seconds"]
     limit = request.get("limit")
+    changed = request.get("changed", ())
     began = time.monotonic()
     with open(request["file"], "wb", buffering=0, opener=_private) as stream:
         for name in request.get("names", ()):
             if name not in told:
-                told[name] = _given(name, stream, until, limit)
+                told[name] = _given(name, stream, until, limit, is_changed=name in changed)
         group = [name for name in request.get("joint", ()) if name in namespace]
         joint = None
         if group:
@@ -142,11 +144,16 @@ def give(asked: str) -> str:
 # -- one value -----------------------------------------------------------------------------------------------
 
 
-def _given(name: str, stream: io.FileIO, until: float | None, limit: int | None) -> dict[str, Any]:
+def _given(
+    name: str, stream: io.FileIO, until: float | None, limit: int | None, *, is_changed: bool
+) -> dict[str, Any]:
     namespace = _namespace()
     if name not in namespace:
         return {"kind": "absent"}
     value = namespace[name]
+    if is_changed and isinstance(value, ModuleType):
+        # A module goes by its name, so what the cell did to it (a precision, a setting) would stay behind.
+        return {"type": "module", "kind": "lost", "why": "what was set in a module cannot be pickled"}
     return {"type": type(value).__name__, **_written(value, stream, until, limit)}
 
 

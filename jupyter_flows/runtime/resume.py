@@ -82,10 +82,12 @@ def resume(
     kept = [slug for slug in changed if slug in stands and (wanted is None or slug not in wanted)]
     if kept and not is_forced:
         names = ", ".join(kept[:5]) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
-        has, their = ("has", "its result") if len(kept) == 1 else ("have", "their results")
+        has, theirs = (
+            ("has", "its result as it is") if len(kept) == 1 else ("have", "their results as they are")
+        )
         msg = (
             f"{names} {has} changed since the run that is to go on; run without --resume, "
-            f"or take {their} as they are with --force"
+            f"or take {theirs} with --force"
         )
         raise CannotResume(msg)
     todo = set(slugs) - stands if wanted is None else set(wanted)
@@ -136,7 +138,8 @@ def _not_restorable(
                 continue
             if name in need.shared:
                 joint = newest_joint(map(gifts.get, slugs_above(needs, need)))
-                if joint is None or joint[1].versions.get(name) != giver:
+                version = joint[1].versions.get(name) if joint is not None else None
+                if version is None or version not in stands or needs[version].index < needs[giver].index:
                     found.append((giver, f"`{name}` shares memory with other variables"))
             elif place.kind != "stored":
                 found.append((giver, f"`{name}` was not kept: {place.why}"))

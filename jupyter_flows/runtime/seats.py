@@ -365,7 +365,13 @@ class Seats:
                 gift, place = joint
                 loads.append(place_for_kernel(self._book.path(gift), place))
                 seat.versions.update(place.versions)
-                missing = {name: giver for name, giver in missing.items() if seat.versions.get(name) != giver}
+                # Who reads a name need not wait for whoever changed its object by another name: of objects
+                # that share memory the picture is the truth, also where it is newer than the own giver.
+                missing = {
+                    name: giver
+                    for name, giver in missing.items()
+                    if name not in place.versions or not self._is_as_new(place.versions[name], giver)
+                }
         for name, giver in missing.items():
             given = self._book.gift(giver)
             assert given is not None
@@ -375,6 +381,9 @@ class Seats:
             loads.append(place_for_kernel(self._book.path(given), place, name=name))
             seat.versions[name] = giver
         return loads
+
+    def _is_as_new(self, version: str, giver: str) -> bool:
+        return version in self._needs and self._needs[version].index >= self._needs[giver].index
 
     def _why_lost(self, need: Needs, name: str, giver: str, place: Place) -> str:
         where = self._live.get((name, giver))
@@ -425,6 +434,7 @@ class Seats:
                 "file": file,
                 "names": names,
                 "joint": joint,
+                "changed": [name for name in names if name in need.names],
                 "state": list(need.state),
             }
             if self._is_alone:
@@ -449,7 +459,11 @@ class Seats:
                 name: versions[name] for name in told["joint"]["names"] if name in versions
             }
         gift = gift_from(
-            slug, told, file=file.rpartition("/")[2], code=self._digests.get(slug, ""), seconds=seconds
+            slug,
+            told,
+            file=file.rpartition("/")[2] if "give" in texts else "",
+            code=self._digests.get(slug, ""),
+            seconds=seconds,
         )
         self.has_run(seat, slug, gift)
         self._book.add(gift)
