@@ -1,4 +1,4 @@
-"""The peers of the benchmarks, dask and Prefect 1.4.1, in an environment of their own.
+"""The peers of the benchmarks, in environments of their own: dask and Prefect 1.4.1, jupyter-scheduler.
 
 ``--peer-python PATH`` or JUPYTER_FLOWS_PREFECT1_PYTHON names its Python; else one is made under the user's
 cache directory, once. ``--no-peers`` goes without.
@@ -47,7 +47,16 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
     given = chosen.peer_python or os.environ.get("JUPYTER_FLOWS_PREFECT1_PYTHON")
     if given:
         return str(given)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter-flows" / "bench-peers"
+    return _installed("bench-peers", *INSTALLED)
+
+
+def scheduler_python(chosen: argparse.Namespace) -> str | None:
+    """Return a Python that has jupyter-scheduler; make its environment at the first call."""
+    return None if chosen.no_peers else _installed("bench-scheduler", "jupyter-scheduler", "ipykernel")
+
+
+def _installed(name: str, *packages: str) -> str | None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter-flows" / name
     python = cache / "bin" / "python"
     done = cache / ".installed"
     if done.exists():
@@ -56,7 +65,7 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(cache)], check=True, capture_output=True)
         subprocess.run(
-            [str(python), "-m", "pip", "install", "-q", *INSTALLED], check=True, capture_output=True
+            [str(python), "-m", "pip", "install", "-q", *packages], check=True, capture_output=True
         )
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"    the peers could not be installed ({type(error).__name__}); ours alone follows")

@@ -113,12 +113,20 @@ class Spares:
         self._closed = settings.spares <= 0
         self._lock = threading.Lock()
 
-    def tick(self) -> None:
-        """Drop what ended, give back what is idle, make what is missing; called about twice a second."""
+    def tick(self, *, is_running: bool) -> None:
+        """Drop what ended, give back what is idle, make what is missing; called about twice a second.
+
+        Parameters
+        ----------
+        is_running : bool
+            Whether a run is under way: idle is the time without one.
+        """
         if self._closed:
             return
         now = time.monotonic()
         with self._lock:
+            if is_running:
+                self._used_at = now
             ended = [spare for spare in self._spares if spare.process.poll() is not None]
             self._spares = [spare for spare in self._spares if spare not in ended]
             idle = now - self._used_at > self._settings.spare_idle_s

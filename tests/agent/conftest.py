@@ -222,9 +222,9 @@ class World:
                 mark = process.environ().get("JUPYTER_FLOWS_RUN", "")
                 home = process.environ().get("JUPYTER_FLOWS_HOME", "")
                 crew = mark.removeprefix("spare-").partition(":")[0]
-                if mark.startswith("spare-") and home == str(self.home):
-                    if not (self.home / "spares" / crew).exists():
-                        found.append(f"{process.pid} {process.cmdline()}")
+                is_ours = mark.startswith("spare-") and home == str(self.home)
+                if is_ours and not (self.home / "spares" / crew).exists():
+                    found.append(f"{process.pid} {process.cmdline()}")
             except psutil.Error:
                 continue
         return found
