@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,7 @@ def by_papermill(source: Path, target: Path, witness: Path) -> tuple[float, floa
 def by_scheduler(python: str, directory: Path, source: Path, witness: Path) -> list[float]:
     """Return the seconds from jupyter-scheduler's "run now" (REST) to the first cell, for each round."""
     token = "benchmark"
+    (directory / "data").mkdir()
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     # Its database goes where its data go.
     environ |= {
@@ -160,11 +162,16 @@ def by_scheduler(python: str, directory: Path, source: Path, witness: Path) -> l
                 },
             )
             figures.append(waited(lambda: float(witness.read_text())) - began)
-            waited(lambda job=job: call(f"jobs/{job['job_id']}")["status"] in {"COMPLETED", "FAILED"})
+            waited(partial(ended, call, job["job_id"]))
         return figures
     finally:
         serving.terminate()
         serving.wait(timeout=30)
+
+
+def ended(call: Callable[[str], Any], job: str) -> bool:
+    """Whether a job of jupyter-scheduler is over."""
+    return call(f"jobs/{job}")["status"] in {"COMPLETED", "FAILED"}
 
 
 def free_port() -> int:

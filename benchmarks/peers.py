@@ -52,7 +52,11 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
 
 def scheduler_python(chosen: argparse.Namespace) -> str | None:
     """Return a Python that has jupyter-scheduler; make its environment at the first call."""
-    return None if chosen.no_peers else _installed("bench-scheduler", "jupyter-scheduler", "ipykernel")
+    return (
+        None
+        if chosen.no_peers
+        else _installed("bench-scheduler", "jupyter-scheduler", "jupyterlab", "ipykernel")
+    )
 
 
 def _installed(name: str, *packages: str) -> str | None:
