@@ -131,23 +131,23 @@ def test_variables_of_a_run(world: World, env: dict, code: str, expected: str, r
 
 
 def test_a_file_of_the_users_is_found_before_what_was_imported_ahead(world: World) -> None:
-    """A colorsys.py beside the notebook is what the notebook imports, also with the other one loaded."""
-    world.register("import colorsys", name="plain")
+    """A cronsim.py beside the notebook comes before the installed one, as in a fresh kernel."""
+    world.register("import cronsim", name="plain")
     world.start_agent()
     world.wait(world.run("plain"))
-    world.until(lambda: world.crew().modules == ["colorsys"], "a crew with the module")
+    world.until(lambda: world.crew().modules == ["cronsim"], "a crew with the module")
     own = world.directory / "own"
     own.mkdir()
-    (own / "colorsys.py").write_text("MINE = True")
+    (own / "cronsim.py").write_text("MINE = True")
     out = world.directory / "out"
     world.register(
-        f"import colorsys\nopen({str(out)!r}, 'w').write(repr(colorsys.MINE))",
+        f"import cronsim\nopen({str(out)!r}, 'w').write(repr(cronsim.MINE))",
         run_config=LocalRun(working_dir=str(own)).to_ref(),
     )
     run = world.wait(world.run())
     assert "Success" == run.state.type, run.state.message
     assert "True" == out.read_text()
-    assert f"not used: {own} has a colorsys of its own" in world.log_of(run)
+    assert f"not used: {own} has a cronsim of its own" in world.log_of(run)
 
 
 def test_another_kernel_is_started_afresh(world: World) -> None:
