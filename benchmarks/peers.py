@@ -1,4 +1,4 @@
-"""The peers of the benchmarks, dask and Prefect 1.4.1, in an environment of their own.
+"""The peers of the benchmarks, in environments of their own: dask and Prefect 1.4.1, jupyter-scheduler.
 
 ``--peer-python PATH`` or JUPYTER_FLOWS_PREFECT1_PYTHON names its Python; else one is made under the user's
 cache directory, once. ``--no-peers`` goes without.
@@ -48,6 +48,13 @@ def peer_python(chosen: argparse.Namespace) -> str | None:
     if given:
         return str(given)
     return private_python("bench-peers", INSTALLED)
+
+
+def scheduler_python(chosen: argparse.Namespace) -> str | None:
+    """Return a Python that has jupyter-scheduler; make its environment at the first call."""
+    if chosen.no_peers:
+        return None
+    return private_python("bench-scheduler", ("jupyter-scheduler", "jupyterlab", "ipykernel"))
 
 
 def private_python(directory: str, packages: tuple[str, ...]) -> str | None:

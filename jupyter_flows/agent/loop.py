@@ -145,11 +145,11 @@ class Agent:
         claiming = threading.Thread(target=self._claim_until_stopped, name="claim", daemon=True)
         claiming.start()
         try:
-            self._spares.tick()
+            self._spares.tick(is_running=bool(self.running))
             while not stop.wait(0.5):
                 if not claiming.is_alive():
                     break
-                self._spares.tick()
+                self._spares.tick(is_running=bool(self.running))
         finally:
             self._spares.close()
         with self._changed:

@@ -36,7 +36,7 @@ BUSY_LIMIT_S = 10.0
 """Longest wait for a core that is free."""
 LONGEST_BACK_OFF_S = 300.0
 STOP_LIMIT_S = 5.0
-PROFILES_KEPT = 8
+FLOWS_KEPT = 8
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -105,7 +105,8 @@ class Spares:
         self._env = dict(env)
         self._import_paths = import_paths
         self._spares: list[Spare] = []
-        self._profiles: list[Profile] = []
+        self._claims: list[Claim] = []
+        """The last ones, newest first. Which kernel a run took is sometimes known only after it began."""
         self._used_at = time.monotonic()
         self._not_before = 0.0
         self._busy_until = 0.0
@@ -113,12 +114,20 @@ class Spares:
         self._closed = settings.spares <= 0
         self._lock = threading.Lock()
 
-    def tick(self) -> None:
-        """Drop what ended, give back what is idle, make what is missing; called about twice a second."""
+    def tick(self, *, is_running: bool) -> None:
+        """Drop what ended, give back what is idle, make what is missing; called about twice a second.
+
+        Parameters
+        ----------
+        is_running : bool
+            Whether a run is under way: idle is the time without one.
+        """
         if self._closed:
             return
         now = time.monotonic()
         with self._lock:
+            if is_running:
+                self._used_at = now
             ended = [spare for spare in self._spares if spare.process.poll() is not None]
             self._spares = [spare for spare in self._spares if spare not in ended]
             idle = now - self._used_at > self._settings.spare_idle_s
@@ -143,9 +152,8 @@ class Spares:
             self._used_at = time.monotonic()
             self._not_before = max(self._not_before, self._used_at + SETTLE_S)
             self._busy_until = self._not_before + BUSY_LIMIT_S
-            self._profiles = [profile, *(known for known in self._profiles if known != profile)][
-                :PROFILES_KEPT
-            ]
+            others = (known for known in self._claims if known.run.flow_id != claim.run.flow_id)
+            self._claims = [claim, *others][:FLOWS_KEPT]
             alive = [spare for spare in self._spares if spare.process.poll() is None]
             if not alive:
                 return None
@@ -203,11 +211,12 @@ class Spares:
             if now < self._busy_until and _cores_are_busy():
                 return
             # The last runs' profiles, the very last one again where there are fewer than crews.
-            wanted = self._profiles[: self._settings.spares]
+            profiles = list(dict.fromkeys(self._profile_of(claim) for claim in self._claims))
+            wanted = profiles[: self._settings.spares]
             for spare in self._spares:
                 if spare.profile in wanted:
                     wanted.remove(spare.profile)
-        profile = (wanted or self._profiles[:1] or [self._first_profile()])[0]
+        profile = (wanted or profiles[:1] or [self._first_profile()])[0]
         try:
             made = self._made(profile)
         except OSError as error:

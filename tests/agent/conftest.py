@@ -222,11 +222,8 @@ class World:
                 mark = process.environ().get("JUPYTER_FLOWS_RUN", "")
                 home = process.environ().get("JUPYTER_FLOWS_HOME", "")
                 crew = mark.removeprefix("spare-").partition(":")[0]
-                if (
-                    mark.startswith("spare-")
-                    and home == str(self.home)
-                    and not (self.home / "spares" / crew).exists()
-                ):
+                is_ours = mark.startswith("spare-") and home == str(self.home)
+                if is_ours and not (self.home / "spares" / crew).exists():
                     found.append(f"{process.pid} {process.cmdline()}")
             except psutil.Error:
                 continue

@@ -47,6 +47,12 @@ def seen(world: World, run_id: str) -> dict:
     return json.loads((world.directory / f"{run_id}.json").read_text())
 
 
+def _but_for(found: dict, run_id: str) -> dict:
+    """What was found, without what differs between any two runs."""
+    own = {name: value for name, value in found.items() if name not in {"pid", "run", "cwd", "history"}}
+    return {**own, "in its own directory": [found["cwd"]] == found["history"] and run_id in found["cwd"]}
+
+
 def gone(world: World, crew: Crew, processes: dict[str, psutil.Process]) -> None:
     """Wait until nothing is left of a crew."""
     world.until(lambda: not any(process.is_running() for process in processes.values()), "the crew to go")
@@ -57,6 +63,16 @@ def gone(world: World, crew: Crew, processes: dict[str, psutil.Process]) -> None
 def test_a_kernel_that_ran_code_is_never_used_again(world: World) -> None:
     """Two runs have the two kernels that were ready, and the second sees nothing of the first."""
     world.register(seeing(world))
+    world.warm = False
+    cold = world.start_agent(JUPYTER_FLOWS_SPARES="0")
+    first = world.wait(world.run())
+    fresh = seen(world, first.id)
+    assert {"builtin": False, "module": False, "variable": None, "names": []} == {
+        name: fresh[name] for name in ("builtin", "module", "variable", "names")
+    }
+    cold.send_signal(signal.SIGTERM)
+    cold.wait(timeout=20)
+    world.warm = True
     world.start_agent()
     pids = []
     for _ in range(2):
@@ -65,37 +81,25 @@ def test_a_kernel_that_ran_code_is_never_used_again(world: World) -> None:
         run = world.wait(world.run())
         assert "Success" == run.state.type, run.state.message
         assert "kernel python3 was ready" in world.log_of(run)
-        assert seen(world, run.id) == {
-            "pid": crew.kernel_pid,
-            "builtin": False,
-            "module": False,
-            "variable": None,
-            "names": [],
-            "cwd": str(world.directory),
-            "run": run.id,
-            "path": "",
-            "history": [str(world.directory)],
-            "count": 1,
-            "loaded": False,
-        }
+        found = seen(world, run.id)
+        assert crew.kernel_pid == found["pid"]
+        assert _but_for(fresh, first.id) == _but_for(found, run.id)
         world.none_left(run)
     assert pids[0] != pids[1]
 
 
 def test_what_the_last_flow_imports_is_imported_ahead(world: World) -> None:
     """The next kernel has the module, the notebook's names do not, and no code of the user's has run."""
-    (world.directory / "mine.py").write_text("open('imported', 'w')")
-    world.register("import colorsys, mine", SEEN.replace("DIRECTORY", repr(str(world.directory)))[:-24])
+    mine = world.directory / "mine.py"
+    mine.write_text(f"open({str(world.directory / 'imported')!r}, 'w')")
+    config = LocalRun(working_dir=str(world.directory)).to_ref()
+    world.register("import colorsys, mine", name="plain", run_config=config)
     world.start_agent()
-    first = world.crew()
-    assert "Success" == world.wait(world.run()).state.type
+    assert [] == world.crew().modules
+    world.wait(world.run("plain"))
     (world.directory / "imported").unlink()
-    crew = world.crew()
-    assert (first.modules, crew.modules) == ([], [])
-    assert not (world.directory / "imported").exists()
-    world.register("import colorsys\ncolorsys.ONE_THIRD", "1", name="plain")
-    assert "Success" == world.wait(world.run("plain")).state.type
     world.until(lambda: world.crew().modules == ["colorsys"], "a crew with the module")
+    assert not (world.directory / "imported").exists()
     run = world.wait(world.run("plain"))
     assert "Success" == run.state.type
     assert "kernel python3 was ready" in world.log_of(run)
@@ -127,23 +131,23 @@ def test_variables_of_a_run(world: World, env: dict, code: str, expected: str, r
 
 
 def test_a_file_of_the_users_is_found_before_what_was_imported_ahead(world: World) -> None:
-    """A colorsys.py beside the notebook is what the notebook imports, also with the other one loaded."""
-    world.register("import colorsys", name="plain")
+    """A cronsim.py beside the notebook comes before the installed one, as in a fresh kernel."""
+    world.register("import cronsim", name="plain")
     world.start_agent()
     world.wait(world.run("plain"))
-    world.until(lambda: world.crew().modules == ["colorsys"], "a crew with the module")
+    world.until(lambda: world.crew().modules == ["cronsim"], "a crew with the module")
     own = world.directory / "own"
     own.mkdir()
-    (own / "colorsys.py").write_text("MINE = True")
+    (own / "cronsim.py").write_text("MINE = True")
     out = world.directory / "out"
     world.register(
-        f"import colorsys\nopen({str(out)!r}, 'w').write(repr(colorsys.MINE))",
+        f"import cronsim\nopen({str(out)!r}, 'w').write(repr(cronsim.MINE))",
         run_config=LocalRun(working_dir=str(own)).to_ref(),
     )
     run = world.wait(world.run())
     assert "Success" == run.state.type, run.state.message
     assert "True" == out.read_text()
-    assert f"not used: {own} has a colorsys of its own" in world.log_of(run)
+    assert f"not used: {own} has a cronsim of its own" in world.log_of(run)
 
 
 def test_another_kernel_is_started_afresh(world: World) -> None:
@@ -222,7 +226,7 @@ def test_a_crew_that_is_killed_costs_no_run(world: World, who: str) -> None:
 def test_idle_crews_give_their_memory_back(world: World) -> None:
     """With no run for long there is no crew; the next run does without, and then there is one again."""
     world.register(seeing(world))
-    world.environ["JUPYTER_FLOWS_SPARE_IDLE_S"] = "6"
+    world.environ["JUPYTER_FLOWS_SPARE_IDLE_S"] = "15"
     world.start_agent()
     crew = world.crew()
     gone(world, crew, crew.processes)
