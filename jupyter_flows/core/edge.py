@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -56,7 +57,7 @@ class Edge(msgspec.Struct, frozen=True, eq=False):
 
     def __reduce__(self) -> tuple[type[Edge], tuple[Any, ...]]:
         # Most edges are two tasks and a key, and a pickled flow is full of them.
-        values = tuple(getattr(self, name) for name in self.__struct_fields__)
+        values = _VALUES(self)
         needed = len(values)
         for default in reversed(self.__struct_defaults__):
             if values[needed - 1] != default:
@@ -67,3 +68,6 @@ class Edge(msgspec.Struct, frozen=True, eq=False):
     def __repr__(self) -> str:
         key = f" as {self.key}" if self.key else ""
         return f"<Edge: {self.upstream_task.name} to {self.downstream_task.name}{key}>"
+
+
+_VALUES: attrgetter[tuple[Any, ...]] = attrgetter(*Edge.__struct_fields__)

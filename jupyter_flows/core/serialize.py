@@ -51,11 +51,12 @@ def to_flow_spec(
     InvalidParameters : a parameter's default is no short JSON value.
     """
     specs = [parameter_spec(task) for task in graph.parameters()]
+    mapped = {edge.downstream_task for edge in graph.edges if edge.mapped}
     return FlowSpec(
         name=graph.name,
         project=project,
         parameters=(*specs, *graph.parameter_specs),
-        tasks=tuple(task_spec(graph, task) for task in graph.tasks),
+        tasks=tuple(task_spec(graph, task, is_mapped=task in mapped) for task in graph.tasks),
         edges=tuple(edge_spec(graph, edge) for edge in graph.edges),
         reference_tasks=tuple(graph.slugs[task] for task in graph.reference_tasks())
         if graph.has_own_reference_tasks
@@ -71,8 +72,8 @@ def to_flow_spec(
     )
 
 
-def task_spec(graph: FlowGraph, task: Task) -> TaskSpec:
-    """Return the record of a task."""
+def task_spec(graph: FlowGraph, task: Task, *, is_mapped: bool) -> TaskSpec:
+    """Return the record of a task; *is_mapped* if one of the edges that end at it is."""
     return TaskSpec(
         slug=graph.slugs[task],
         name=task.name,
@@ -87,7 +88,7 @@ def task_spec(graph: FlowGraph, task: Task) -> TaskSpec:
         timeout_s=_seconds(task.timeout),
         trigger=getattr(task.trigger, "__name__", type(task.trigger).__name__),
         skip_on_upstream_skip=task.skip_on_upstream_skip,
-        mapped=any(edge.mapped for edge in graph.edges_to(task)),
+        mapped=is_mapped,
         auto_generated=task.auto_generated,
     )
 

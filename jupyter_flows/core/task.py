@@ -233,7 +233,8 @@ class Task:
         return {
             name: _SortedSet(tuple(sorted(value))) if isinstance(value, frozenset) else value
             for name, value in self.__dict__.items()
-            if name not in usual or not _same(value, usual[name])
+            # Mostly it is the very same object: asked here, since a call for each attribute costs more.
+            if value is not (common := usual.get(name, _UNUSUAL)) and not _same(value, common)
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -556,6 +557,7 @@ def _same(value: Any, usual: Any) -> bool:
 
 
 _COMPARED = frozenset({bool, int, frozenset, list, tuple})
+_UNUSUAL = object()
 
 
 _operators: dict[str, type[Task]] = {}

@@ -41,7 +41,7 @@ from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.run_configs import RunConfig, UniversalRun
 from jupyter_flows.schedules import in_words, parse_schedule, schedule_from_ref
 from jupyter_flows.schedules.base import Schedule
-from jupyter_flows.schema.base import check, to_json
+from jupyter_flows.schema.base import to_json
 from jupyter_flows.schema.flows import FlowVersion, RegisterFlow, RegisterResult
 from jupyter_flows.schema.refs import ScheduleRef, StorageRef
 from jupyter_flows.settings import load_settings
@@ -188,14 +188,17 @@ def register(
             from jupyter_flows.client import connect
 
             api = stack.enter_context(closing(connect()))
-        api.list_flows(limit=1)  # is it there, and does it know us? before anything is written
         written = _Written()
+        # Is the server there, and does it know us? Asked before anything is written.
+        before = _before(api, flow, project or flow.project or load_settings().project)
         try:
-            before = _before(api, flow, project or flow.project or load_settings().project)
+            modules = _imports(flow, source)
             kept = before.spec if before is not None and when is None and schedule is None else None
             kept = kept if kept is not None and kept.schedule_given else None
             schedules = kept.schedules if kept is not None else () if when is None else when.to_refs()
-            ref, warnings = _put(store, flow, source, written) if build else (_registered(api, flow), [])
+            ref, warnings = (
+                _put(store, flow, source, modules, written) if build else (_registered(api, flow), [])
+            )
             warnings = [*_unreadable(flow), *_another_file(before, ref), *warnings]
             spec = to_flow_spec(
                 flow,
@@ -205,9 +208,9 @@ def register(
                 schedule_given=given is not None or kept is not None,
                 labels=asked,
                 project=project or flow.project or load_settings().project,
-                fingerprint=_fingerprint(flow, source),
+                fingerprint=_fingerprint(modules, source),
             )
-            request = check(RegisterFlow(spec=spec, activate_schedule=set_schedule_active))
+            request = RegisterFlow(spec=spec, activate_schedule=set_schedule_active)
         except BaseException:
             written.take_back()
             raise
@@ -242,11 +245,14 @@ def _registered(api: FlowsApi, flow: FlowGraph) -> StorageRef:
 
 
 def _before(api: FlowsApi, flow: FlowGraph, project: str) -> FlowVersion | None:
-    """Return the version that is registered now."""
+    """Return the version that is registered now; refuse if the server is not there, or does not know us."""
     try:
         detail = api.get_flow(flow.name)
+    except NotFound:
+        return None  # or the name is that of several
     except FlowsError:
-        return None  # not there, or the name is that of several: what registering needs is asked for later
+        api.list_flows(limit=1)  # raises what is wrong with the server, or with us
+        return None  # it was the name: registering says what is wrong with it
     return detail.version if detail.summary.project == project else None
 
 
@@ -425,14 +431,16 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_ino, status.st_mtime_ns
 
 
-def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> tuple[StorageRef, list[str]]:
-    """Write the code; return where it is and what may go wrong elsewhere."""
+def _put(
+    store: Storage, flow: FlowGraph, source: Source, modules: list[str], written: _Written
+) -> tuple[StorageRef, list[str]]:
+    """Write the code; return where it is and what may go wrong elsewhere, where *modules* are not."""
     beside = source.path.parent if source.path is not None else None
     assert isinstance(store, Notebook | Local)
     directory = store.root / slug(flow.name)
     if isinstance(store, Notebook):
         assert source.path is not None
-        names = _imports(flow, source)
+        names = modules
         written.watch(directory)
         ref = store.put_notebook(
             source.path, flow_name=flow.name, all_cells=source.all_cells, by_heading=source.by_heading
@@ -446,7 +454,7 @@ def _put(store: Storage, flow: FlowGraph, source: Source, written: _Written) -> 
     else:
         data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
         check_in_fresh_interpreter(data, flow_name=flow.name, beside=beside)
-        names = sorted({*modules_in(data), *_imports(flow, source)})
+        names = sorted({*modules_in(data), *modules})
         written.watch(directory)
         origin = str(source.path) if source.path is not None else None
         ref = store.put_pickle(data, flow_name=flow.name, source=origin)
@@ -491,8 +499,10 @@ def _imports(flow: FlowGraph, source: Source) -> list[str]:
     if source.path is not None and source.path.suffix == ".py":
         return imported_modules([_read(source.path)])
     used: set[str] = set()
-    for task in flow.tasks:
-        function = getattr(task.run, "__func__", task.run)
+    # A thousand tasks are mostly copies of a few: each function is looked at once.
+    runs = [task.run for task in flow.tasks]
+    functions = {id(found): found for run in runs for found in [getattr(run, "__func__", run)]}
+    for function in functions.values():
         code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         for name in code.co_names if code is not None else ():
             value = space.get(name)
@@ -502,10 +512,10 @@ def _imports(flow: FlowGraph, source: Source) -> list[str]:
     return sorted(used - {"__main__", "builtins", "jupyter_flows"})
 
 
-def _fingerprint(flow: FlowGraph, source: Source) -> Any:
+def _fingerprint(modules: list[str], source: Source) -> Any:
     kernel = source.notebook.kernel if source.notebook is not None else None
     language = source.notebook.language if source.notebook is not None else None
-    return fingerprint_here(distributions_of(_imports(flow, source)), kernel=kernel, language=language)
+    return fingerprint_here(distributions_of(modules), kernel=kernel, language=language)
 
 
 def is_headless() -> bool:

@@ -90,7 +90,18 @@ def check(record: R) -> R:
     return from_json(to_json(record), type(record))
 
 
+def checked_json(record: Any) -> bytes:
+    """Encode *record* as JSON after checking every limit, as the receiver will.
+
+    Raises
+    ------
+    InvalidRequest : with the path of the first field that is wrong.
+    """
+    data = to_json(record)
+    from_json(data, type(record))
+    return data
+
+
 def canonical_digest(value: Any) -> str:
     """SHA-256 of the canonical JSON (sorted keys) of a record or plain data."""
-    plain = msgspec.to_builtins(value)
-    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -37,7 +37,7 @@ class ParameterSpec(Record, frozen=True, kw_only=True):
     slug: OptionalName = ""
 
 
-class TaskSpec(Record, frozen=True, kw_only=True):
+class TaskSpec(Record, frozen=True, kw_only=True, gc=False):
     """A task by its name and its rules; ``slug`` is unique in the flow."""
 
     slug: Name
@@ -55,7 +55,7 @@ class TaskSpec(Record, frozen=True, kw_only=True):
     auto_generated: bool = False
 
 
-class EdgeSpec(Record, frozen=True, kw_only=True):
+class EdgeSpec(Record, frozen=True, kw_only=True, gc=False):
     """Upstream task to downstream task, by slugs; ``names`` are the variables that carry data."""
 
     upstream: Name

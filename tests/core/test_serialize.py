@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -136,3 +138,14 @@ def test_a_thousand_tasks_make_a_record_of_a_thousand():
     with Flow("long") as flow:
         flow.chain(*[Task(name="t") for _ in range(1000)])
     assert len(spec_of(flow).tasks) == 1000
+
+
+def test_the_digest_is_that_of_plain_sorted_json():
+    """Whoever has the record as JSON finds the same digest; those that are stored stay what they are."""
+    with Flow("etl") as flow:
+        task(lambda x: x, name="größe", max_retries=1, retry_delay=2.5, tags=["b", "a"])(
+            Parameter("x", default=1)
+        )
+    spec = spec_of(flow)
+    plain = json.dumps(json.loads(to_json(spec)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(plain.encode()).hexdigest() == canonical_digest(spec)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import subprocess
 import sys
 import threading
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from jupyter_flows import Flow, task
 from jupyter_flows.errors import CannotPickle
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
+from jupyter_flows.registering import pickling
 from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
 
 SCRIPT = """
@@ -161,6 +165,67 @@ def test_chain_of_hundreds_of_functions_is_not_too_deep():
     source += "from jupyter_flows import Flow, task\nwith Flow('deep') as flow:\n    task(lambda: f299(), name='f')()"
     flow = pickle.loads(pickle_flow(in_kernel(source, "<deep>")))
     assert flow.run().is_successful()
+
+
+class Plain:
+    """Refers to itself, as objects of users do."""
+
+    def __init__(self):
+        self.me = self
+        self.rows = ({"a": self}, [], (), {})
+
+
+TOGETHER = {
+    "script": lambda: in_kernel(
+        "from jupyter_flows import Flow, Parameter, Task, task\n"
+        "def helper(n):\n    return [n, helper]\n"
+        "class Twice(Task):\n    def run(self, n):\n        return 2 * n\n"
+        "@task(max_retries=2, retry_delay=1, tags=['b', 'a'])\ndef count(n):\n    return helper(n)\n"
+        "with Flow('etl') as flow:\n    Twice()(count(Parameter('n', default=4)))",
+        "<cell>",
+    ),
+    "object": Plain,
+    "large": lambda: ["x" * 70_000, b"y" * 70_000, "é" * 70_000, "\ud800", 2**31, -(2**80), 1.5, ..., None],
+    "subclasses": lambda: [Counter(dict.fromkeys(range(n), 1)) for n in (1, 999, 1000, 1001, 2001)],
+    **{f"list of {n}": partial(list, range(n)) for n in (0, 1, 2, 999, 1000, 1001, 1002, 2000, 2001)},
+    **{
+        f"dict of {n}": partial(dict.fromkeys, range(n)) for n in (0, 1, 2, 999, 1000, 1001, 1002, 2000, 2001)
+    },
+}
+
+
+@pytest.mark.parametrize("make", TOGETHER.values(), ids=TOGETHER)
+def test_both_picklers_write_the_same_bytes(make):
+    """Which of the two it was hangs on the stack's depth and on sets; it must not make a new version."""
+    value = make()
+    with io.BytesIO() as stream:
+        pickling._QuickPickler(stream, seed="s").dump(value)
+        quick = stream.getvalue()
+    with io.BytesIO() as stream:
+        pickling._Pickler(stream, seed="s", open_sets=frozenset()).dump(value)
+        assert quick == stream.getvalue()
+
+
+def test_a_set_is_met_wherever_it_is():
+    """The C pickler would write it in the order of this process's hash seed."""
+    for value in [{1}, frozenset(), [({"a": frozenset({"x"})},)], lambda n: n in {"a", "b"}]:
+        with pytest.raises(pickling._SetMet):
+            pickling._QuickPickler(io.BytesIO(), seed="s").dump(value)
+
+
+def test_a_thousand_copies_of_a_task_take_the_quick_way(monkeypatch):
+    """An ordinary flow has no sets: its tasks' tags are pickled as sorted tuples."""
+    monkeypatch.setattr(pickling, "_Pickler", None)
+
+    @task(tags=["b", "a"])
+    def increase(x):
+        return x + 1
+
+    with Flow("chain") as flow:
+        last = increase(0)
+        for _ in range(999):
+            last = increase(last)
+    assert 1000 == len(pickle.loads(pickle_flow(flow)).tasks)
 
 
 def notebook_flow(*sources: str) -> Flow:

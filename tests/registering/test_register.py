@@ -527,10 +527,10 @@ class Editing:
         self.url = api.url
 
     def get_flow(self, flow, **options):
+        self._path.write_text(self._text)
         return self._api.get_flow(flow, **options)
 
     def list_flows(self, **options):
-        self._path.write_text(self._text)
         return self._api.list_flows(**options)
 
     def register_flow(self, request):
