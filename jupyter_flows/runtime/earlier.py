@@ -81,6 +81,8 @@ def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
     content = notebook_content(read_text(path), path=str(path))
     path = path.absolute()
     facts = content.get("metadata", {}).get(KEY)
+    if not isinstance(facts, dict) and checkpoint_beside(path).is_dir():
+        facts = {}  # the run was killed: what it was is written at its end, what it gave as it goes
     if not isinstance(facts, dict):
         msg = f"{path}: not an executed notebook of jupyter flows, so there is nothing to go on from"
         raise InvalidNotebook(msg)
