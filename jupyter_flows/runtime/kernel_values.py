@@ -151,6 +151,10 @@ def _given(
     if name not in namespace:
         return {"kind": "absent"}
     value = namespace[name]
+    known = _known.get(id(value))
+    if known is not None and known[0] == name and known[1] is value:
+        # The setup cell that defines it runs again elsewhere, without what this cell has done to it.
+        return {"type": type(value).__name__, "kind": "lost", "why": "it changes what a setup cell defines"}
     if is_changed and isinstance(value, ModuleType):
         # A module goes by its name, so what the cell did to it (a precision, a setting) would stay behind.
         return {"type": "module", "kind": "lost", "why": "what was set in a module cannot be pickled"}

@@ -136,7 +136,9 @@ def _not_restorable(
             place = gift.names.get(name)
             if place is None or place.kind == "absent":
                 continue
-            if name in need.shared:
+            if place.kind == "lost":
+                found.append((giver, f"`{name}` was not kept: {place.why}"))
+            elif name in need.shared:
                 joint = newest_joint(map(gifts.get, slugs_above(needs, need)))
                 version = joint[1].versions.get(name) if joint is not None else None
                 if version is None or version not in stands or needs[version].index < needs[giver].index:

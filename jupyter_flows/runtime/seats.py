@@ -358,12 +358,16 @@ class Seats:
                 missing[name] = giver
         if not missing:
             return []
-        loads = []
+        loads: list[dict[str, Any]] = []
+        for name, giver in missing.items():
+            gift = self._book.gift(giver)
+            if gift is not None and gift.names[name].kind == "lost":
+                raise ValueLost(self._why_lost(need, name, giver, gift.names[name]))
         if need.is_pinned and set(missing) & need.shared:
             joint = newest_joint(map(self._book.gift, slugs_above(self._needs, need)))
             if joint is not None:
-                gift, place = joint
-                loads.append(place_for_kernel(self._book.path(gift), place))
+                given, place = joint
+                loads.append(place_for_kernel(self._book.path(given), place))
                 seat.versions.update(place.versions)
                 # Who reads a name need not wait for whoever changed its object by another name: of objects
                 # that share memory the picture is the truth, also where it is newer than the own giver.
@@ -373,12 +377,12 @@ class Seats:
                     if name not in place.versions or not self._is_as_new(place.versions[name], giver)
                 }
         for name, giver in missing.items():
-            given = self._book.gift(giver)
-            assert given is not None
-            place = given.names[name]
+            found = self._book.gift(giver)
+            assert found is not None
+            place = found.names[name]
             if place.kind != "stored":
                 raise ValueLost(self._why_lost(need, name, giver, place))
-            loads.append(place_for_kernel(self._book.path(given), place, name=name))
+            loads.append(place_for_kernel(self._book.path(found), place, name=name))
             seat.versions[name] = giver
         return loads
 
