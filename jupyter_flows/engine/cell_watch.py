@@ -233,14 +233,14 @@ def _id_of(parent: Any) -> str:
 
 def _generators() -> tuple[str, ...]:
     """Return digests of the random generators that every cell shares."""
-    found = [_digest(repr(random.getstate()))]
-    numpy = sys.modules.get("numpy.random")
-    # Untouched in a module that was not imported yet: its state is random then, and not yet drawn from.
-    found.append(_digest(repr([part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.get_state()]))
-                 if numpy is not None else "")  # fmt: skip
-    torch = sys.modules.get("torch")
-    state = torch.random.get_rng_state().tolist() if torch is not None and hasattr(torch, "random") else ""
-    found.append(_digest(str(state)) if state else "")
+    found = [_digest(repr(random.getstate())), "", ""]
+    numpy: Any = sys.modules.get("numpy.random")
+    if numpy is not None:
+        parts = numpy.get_state()
+        found[1] = _digest(repr([part.tobytes() if hasattr(part, "tobytes") else part for part in parts]))
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "random"):
+        found[2] = _digest(str(torch.random.get_rng_state().tolist()))
     return tuple(found)
 
 
