@@ -76,7 +76,7 @@ class Watch:
         sys.stderr.flush()
         self._restore()
         # A library that the cell itself imported has a state that nothing can be compared with.
-        self.has_drawn = any(
+        self.has_drawn = _is_numpy_drawn_since_import(self._drawn) or any(
             before and before != after for before, after in zip(self._drawn, _generators(), strict=True)
         )
 
@@ -234,14 +234,23 @@ def _id_of(parent: Any) -> str:
 def _generators() -> tuple[str, ...]:
     """Return digests of the random generators that every cell shares."""
     found = [_digest(repr(random.getstate())), "", ""]
-    numpy: Any = sys.modules.get("numpy.random")
-    if numpy is not None:
-        parts = numpy.get_state()
-        found[1] = _digest(repr([part.tobytes() if hasattr(part, "tobytes") else part for part in parts]))
+    numpy: Any = sys.modules.get("numpy")
+    if hasattr(numpy, "random"):  # numpy 2 imports it when it is asked for
+        _, words, at, *gauss = numpy.random.get_state()
+        found[1] = _digest(repr((words.tobytes(), at, gauss)))
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "random"):
         found[2] = _digest(str(torch.random.get_rng_state().tolist()))
     return tuple(found)
+
+
+def _is_numpy_drawn_since_import(before: tuple[str, ...]) -> bool:
+    """Whether a cell that imported numpy has drawn: what is new stands at the end of its first words."""
+    numpy: Any = sys.modules.get("numpy")
+    if before[1] or not hasattr(numpy, "random"):
+        return False
+    state = numpy.random.get_state()
+    return bool(state[2] != len(state[1]))
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

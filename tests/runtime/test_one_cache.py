@@ -195,6 +195,7 @@ EFFECTS = {
     "writes": ("open('made.txt', 'w').write('x')", "the cell writes made.txt; declare that by"),
     "writes in a function": ("helper.leave()", "the cell writes left.txt; declare that by"),
     "draws": ("np.random.rand(2)", "the cell draws random numbers; say --cache-by inputs"),
+    "imports and draws": ("import random; random.random()", "the cell draws random numbers"),
     "makes a generator": ("np.random.default_rng().random()", "the cell draws random numbers"),
     "runs a program": ("!true", "the cell runs another program"),
 }
