@@ -49,7 +49,10 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Names and the expressions whose items they are bound to, one after the other."""
     out_map: tuple[str, ...] = ()
     cache_for_s: float | None = None
-    cache_by: Literal["inputs", "parameters", "all"] = "inputs"
+    cache_by: Literal["inputs", "parameters", "all"] | None = None
+    """None: as ``inputs``, but a cell that has effects beside its values is not kept."""
+    cache_files: tuple[str, ...] = ()
+    """Patterns of files that must not have changed."""
 
 
 class CellInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -195,8 +195,9 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
     "out-map": ("out_map", _list, "score"),
     "cache-for": ("cache_for_s", _timeout, "1d"),
     "cache-by": ("cache_by", _cache_by, "inputs"),
+    "cache-files": ("cache_files", _list, "data.csv,more/*.parquet"),
 }
-_NAMES = frozenset({"after", "not-after", "in", "out", "mutates", "tags", "out-map"})
-_NEEDS = {"out-map": "map", "cache-by": "cache-for"}
+_NAMES = frozenset({"after", "not-after", "in", "out", "mutates", "tags", "out-map", "cache-files"})
+_NEEDS = {"out-map": "map", "cache-by": "cache-for", "cache-files": "cache-for"}
 OPTION_NAMES = tuple(f"--{name}" for name in _OPTIONS)
 """For completion in the notebook."""

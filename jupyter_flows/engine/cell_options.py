@@ -7,22 +7,18 @@ ours, and speaks plain dicts.
 from __future__ import annotations
 
 import ast
-import hashlib
-import os
-import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import CodeType, FunctionType, ModuleType, TracebackType
+from types import TracebackType
 from typing import Any
+
+if __name__ == "jupyter_flows.engine.cell_options":
+    # In a kernel the name is there already.
+    from jupyter_flows.engine.cell_cache import CellCache
 
 LOOP = "_flows_map"
 """The name under which the loop of a mapped cell stands in the namespace while it runs."""
-MOST_KEPT = 20
-"""How many results of one cell are kept."""
-DEPTH = 4
-"""How deep functions that functions call are followed for a digest."""
 
 
 class ItemsFailed(Exception):
@@ -36,12 +32,13 @@ class CellWrapper:
     ----------
     asked : dict
         ``map`` (pairs of a name and an expression), ``out_map`` (names), ``retries`` and ``retry_delay_s``
-        for each item; ``cache`` with ``directory``, ``key``, ``seconds``, ``names`` (what is hashed),
-        ``writes`` (what is kept) and ``needed`` (the part of it that other cells read).
+        for each item; ``cache``, what ``cell_cache`` is asked.
     namespace : dict
         The cell's.
     show : callable
         Shows the value of the cell's last expression, once for each item.
+    shell : any
+        IPython's, if there is one that shows what cells show.
 
     Examples
     --------
@@ -54,19 +51,22 @@ class CellWrapper:
     """
 
     def __init__(
-        self, asked: dict[str, Any], namespace: dict[str, Any], show: Callable[[Any], Any] | None = None
+        self,
+        asked: dict[str, Any],
+        namespace: dict[str, Any],
+        show: Callable[[Any], Any] | None = None,
+        *,
+        shell: Any = None,
     ) -> None:
         self._asked = asked
         self._namespace = namespace
         self._show = show or _display
-        self._place: Path | None = None
-        self.hit = ""
-        """When the values that stood for this run were made; empty if the cell ran."""
+        cache = asked.get("cache")
+        self._cache = CellCache(cache, namespace, shell) if cache else None
 
     def visit(self, tree: ast.Module) -> ast.Module:
         """Return what is to run in place of the cell's *tree*."""
-        cache = self._asked.get("cache")
-        if cache and self._look_up(cache):
+        if self._cache is not None and self._cache.look_up():
             return ast.Module([], [])
         return self._looped(tree) if self._asked.get("map") and tree.body else tree
 
@@ -94,60 +94,22 @@ class CellWrapper:
             ast.copy_location(node, first)
         return ast.fix_missing_locations(ast.Module(made, []))
 
-    # -- the cache ------------------------------------------------------------------------------------
+    @property
+    def hit(self) -> str:
+        """From which run what stands for this one is; empty if the cell ran."""
+        return self._cache.hit if self._cache is not None else ""
 
-    def _look_up(self, cache: dict[str, Any]) -> bool:
-        """Take over the values of an earlier run of the same cell on the same inputs, if they are fresh."""
-        made_of = hashlib.sha256()
-        for name in sorted(cache["names"]):
-            found = digest(self._namespace.get(name))
-            if found is None:
-                print(f"(--cache-for: {name}, which the cell reads, cannot be compared)", file=sys.stderr)  # noqa: T201
-                return False
-            made_of.update(f"{name}={found};".encode())
-        self._place = Path(cache["directory"]) / f"{cache['key']}-{made_of.hexdigest()[:32]}"
-        try:
-            kept = pickle.loads(self._place.read_bytes())  # noqa: S301 - our own file, in the user's own directory
-            fresh = kept["until"] > time.time()
-            values = pickle.loads(kept["values"]) if fresh else {}  # noqa: S301
-        except Exception:  # noqa: BLE001 - no cache is as good as one that cannot be read
-            return False
-        if not fresh or not set(values) >= set(cache["needed"]):
-            return False
-        self._namespace.update(values)
-        self.hit = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kept["made"]))
-        print(f"(not run: {', '.join(sorted(values)) or 'the cell'} kept since {self.hit})")  # noqa: T201
-        return True
+    def stop(self) -> None:
+        """The cell has ended, well or not."""
+        self._namespace.pop(LOOP, None)
+        if self._cache is not None:
+            self._cache.stop()
 
     def ended(self) -> None:
         """The cell has run without an error: keep what it made."""
-        cache = self._asked.get("cache")
         self._namespace.pop(LOOP, None)
-        if not cache or self.hit or self._place is None:
-            return
-        values = {name: self._namespace[name] for name in cache["writes"] if name in self._namespace}
-        try:
-            # A figure or a connection that no other cell reads is no reason not to keep the rest.
-            values = {
-                name: value
-                for name, value in values.items()
-                if name in cache["needed"] or _can_be_kept(value)
-            }
-            now = time.time()
-            kept = {"made": now, "until": now + cache["seconds"], "values": _pickled(values)}
-            self._place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            beside = self._place.with_name(f".{self._place.name}.{os.getpid()}")
-            beside.touch(mode=0o600)
-            beside.write_bytes(pickle.dumps(kept))
-            beside.replace(self._place)
-            others = sorted(
-                self._place.parent.glob(f"{cache['key']}-*"), key=lambda path: -path.stat().st_mtime
-            )
-            for old in others[MOST_KEPT:]:
-                old.unlink()
-        except Exception as error:  # noqa: BLE001 - that it is not kept is no reason to fail
-            said = ", ".join(sorted(values))
-            print(f"(--cache-for: {said} cannot be kept: {type(error).__name__})", file=sys.stderr)  # noqa: T201
+        if self._cache is not None:
+            self._cache.keep()
 
 
 class Items:
@@ -212,51 +174,6 @@ class Items:
         self._namespace.update(self._out)
 
 
-def digest(value: Any, depth: int = 0) -> str | None:
-    """Return a digest of *value* that is the same in another process, or None if there is none.
-
-    A function counts by its code and what it reads, not by the file that it was compiled from.
-    """
-    made = hashlib.sha256()
-    if isinstance(value, ModuleType):
-        made.update(f"module {value.__name__} {getattr(value, '__version__', '')}".encode())
-    elif isinstance(value, FunctionType) and value.__module__ == "__main__":
-        made.update(repr(_code(value.__code__)).encode())
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        read = [value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__]
-        if depth < DEPTH:
-            for part in (value.__defaults__, value.__kwdefaults__, *cells, *read):
-                made.update(str(digest(part, depth + 1)).encode())
-    else:
-        try:
-            made.update(_pickled(value))
-        except Exception:  # noqa: BLE001 - whatever a class's own pickling raises
-            return None
-    return made.hexdigest()
-
-
-def _code(code: CodeType) -> tuple[Any, ...]:
-    constants = [_code(part) if isinstance(part, CodeType) else part for part in code.co_consts]
-    return code.co_code, constants, code.co_names, code.co_varnames
-
-
-def _pickled(value: Any) -> bytes:
-    try:
-        import cloudpickle
-    except ImportError:
-        return pickle.dumps(value)
-    found: bytes = cloudpickle.dumps(value)
-    return found
-
-
-def _can_be_kept(value: Any) -> bool:
-    try:
-        pickle.loads(_pickled(value))  # noqa: S301 - what was pickled here just now
-    except Exception:  # noqa: BLE001 - whatever a class's own pickling raises
-        return False
-    return True
-
-
 def _attribute(name: str) -> ast.Attribute:
     return ast.Attribute(ast.Name(LOOP, ast.Load()), name, ast.Load())
 
@@ -278,5 +195,16 @@ def install(shell: Any, asked: dict[str, Any]) -> None:
             shell.ast_transformers.remove(self)
             return wrapper.visit(tree)
 
-    wrapper = shell._flows_wrapper = CellWrapper(asked, shell.user_ns)  # noqa: SLF001 - IPython has no place for ours
+    def ended(result: Any) -> None:
+        # Within the execution of the cell: what is said is said in it, and nothing that is asked of the
+        # kernel afterwards counts as done by the cell.
+        shell.events.unregister("post_run_cell", ended)
+        if result.success:
+            wrapper.ended()
+        else:
+            wrapper.stop()
+
+    wrapper = CellWrapper(asked, shell.user_ns, shell=shell)
+    shell._flows_wrapper = wrapper  # noqa: SLF001 - IPython has no place for ours
     shell.ast_transformers.append(Once())
+    shell.events.register("post_run_cell", ended)

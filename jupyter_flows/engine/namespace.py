@@ -77,7 +77,7 @@ class NamespaceBackend:
         CellFailed : the cell raised; tells the class, the cell and the line.
         TaskTimedOut : it took longer than *timeout_s*.
         """
-        del inputs, context
+        del inputs
         assert isinstance(task, CellTask)
         with _one_at_a_time, _as_main(self.module):
             namespace = self.module.__dict__
@@ -86,24 +86,34 @@ class NamespaceBackend:
                 namespace.update(self._parameters)
             if task.when is not None and not self._holds(task, task.when):
                 raise SKIP(skip_message(task))
-            wrapper = self._wrapper(task)
-            if timeout_s is None:
-                self._run(task, wrapper)
-            else:
-                call_within(timeout_s, lambda: self._run(task, wrapper))
+            wrapper = self._wrapper(task, str(context.get("flow_run_name") or "of the flow"))
+            try:
+                if timeout_s is None:
+                    self._run(task, wrapper)
+                else:
+                    call_within(timeout_s, lambda: self._run(task, wrapper))
+            except BaseException:
+                if wrapper is not None:
+                    wrapper.stop()
+                raise
             if task.role == "parameters":
                 namespace.update(self._parameters)
             values = {name: namespace[name] for name in sorted(task.writes) if name in namespace}
             if wrapper is not None:
                 wrapper.ended()
                 if wrapper.hit:
-                    raise CellKept(kept_message(task), values)
+                    raise CellKept(kept_message(wrapper.hit), values)
             return values
 
-    def _wrapper(self, task: CellTask) -> CellWrapper | None:
+    def _wrapper(self, task: CellTask, run: str) -> CellWrapper | None:
         if task.wrapping is None:
             return None
-        return CellWrapper(in_directory(task.wrapping), self.module.__dict__, self._shell.show)
+        return CellWrapper(
+            in_directory(task.wrapping, run=run),
+            self.module.__dict__,
+            self._shell.show,
+            shell=self._shell.kernel_shell(),
+        )
 
     def _holds(self, task: CellTask, when: str) -> bool:
         """Whether the condition of ``--when`` is true now."""
@@ -190,15 +200,19 @@ class NamespaceBackend:
             raise failures[0]
 
 
-def in_directory(wrapping: dict[str, Any]) -> dict[str, Any]:
-    """Return what a cell's options ask for, with the directory where this user's values are kept."""
+def in_directory(wrapping: dict[str, Any], *, run: str = "") -> dict[str, Any]:
+    """Return what a cell's options ask for, with where this user's results are kept, and for which run."""
     if "cache" not in wrapping:
         return wrapping
     from jupyter_flows.settings import load_settings
 
     return {
         **wrapping,
-        "cache": {**wrapping["cache"], "directory": str(load_settings().home / "cache" / "cells")},
+        "cache": {
+            **wrapping["cache"],
+            "directory": str(load_settings().home / "cache" / "cells"),
+            "run": run,
+        },
     }
 
 

@@ -81,6 +81,11 @@ class Shell:
         finally:
             shell.user_ns, shell.user_module = before
 
+    def kernel_shell(self) -> Any:
+        """Return the shell of the kernel that this process is, if it is one."""
+        shell = _running()
+        return shell if getattr(shell, "kernel", None) is not None else None
+
     def show(self, value: Any) -> None:
         """Show the value of a cell's last line where there is somebody to see it; set ``_``."""
         self._module.__dict__["_"] = value

@@ -45,9 +45,9 @@ class CellKept(PrefectStateSignal):
     kind = states.Cached
 
 
-def kept_message(task: Task) -> str:
-    """Return why a cell with ``--cache-for`` did not run."""
-    return f"the values of {task.name} were kept (--cache-for)"
+def kept_message(origin: str) -> str:
+    """Return from where the result of a cell with ``--cache-for`` is, that did not run."""
+    return f"from cache, {origin}"
 
 
 def skip_message(task: Task) -> str:

@@ -84,8 +84,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     def post_run_cell(result: Any) -> None:
         error = result.error_before_exec or result.error_in_exec
-        if error is None:
-            lines.ended()
+        lines.ended(well=error is None)
         desk.end(error, execution=result.info, skipped=lines.skipped)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))

@@ -85,13 +85,20 @@ class TaskLines:
                 wrapping = task.wrapping if task is not None else wrapping
         assert wrapping is not None
         # A cell that is run by hand is not tried again: its author looks at it.
-        self._wrapper = CellWrapper({**in_directory(wrapping), "retries": 0}, self._shell.user_ns)
+        self._wrapper = CellWrapper(
+            {**in_directory(wrapping), "retries": 0},
+            self._shell.user_ns,
+            shell=self._shell if hasattr(self._shell, "kernel") else None,
+        )
         return self._wrapper.visit(tree)
 
-    def ended(self) -> None:
-        """The cell has run without an error."""
-        if self._wrapper is not None:
-            self._wrapper.ended()
+    def ended(self, *, well: bool = True) -> None:
+        """The cell has run; *well*: without an error."""
+        wrapper, self._wrapper = self._wrapper, None
+        if wrapper is not None and well:
+            wrapper.ended()
+        elif wrapper is not None:
+            wrapper.stop()
 
     def refuse(self, line: str) -> None:
         """Say why a cell was not run; IPython shows this kind of error without a traceback."""

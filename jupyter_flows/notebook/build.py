@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import PurePath
@@ -141,15 +140,27 @@ def _wrapping(
     """Return what ``engine.cell_options`` is asked for one cell, or None."""
     asked = map_wrapping(options) or {}
     if options.cache_for_s is not None:
-        said = repr((task.source, options.map, options.out_map, options.cache_by))
-        reads = sorted(task.reads) if options.cache_by != "parameters" else []
+        by = options.cache_by or "inputs"
+        reads = sorted(task.reads)
         read = {name for edge in graph.edges_from(task) if edge.kind == "data" for name in edge.names}
+        lead = task.source.lstrip()
+        first = lead.partition("\n")[0] if lead.startswith("%%") else ""
         asked["cache"] = {
-            "key": hashlib.sha256(said.encode()).hexdigest()[:32],
+            # The line of a %%time or %%capture is not in the plain Python, and changes what is shown.
+            "source": plain_python(task.source).source,
+            "options": repr((first, options.map, options.out_map, by)),
             "seconds": options.cache_for_s,
-            "names": sorted({*reads, *(parameters if options.cache_by != "inputs" else ())}),
+            "names": sorted(
+                {*(reads if by != "parameters" else ()), *(parameters if by != "inputs" else ())}
+            ),
+            "code": reads,
             "writes": sorted(task.writes),
             "needed": sorted(read & task.writes),
+            "files": list(options.cache_files),
+            "told": options.cache_by is not None,
+            "follows": by != "parameters",
+            "shared": next(iter(sorted((task.shared or frozenset()) & task.writes)), ""),
+            "run": "",
         }
     return asked or None
 

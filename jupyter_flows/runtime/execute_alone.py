@@ -135,6 +135,7 @@ def execute_alone(
         by_heading=by_heading,
         options=msgspec.structs.replace(options, checkpoint=checkpoint, earlier=earlier),
         on_end=on_end,
+        run_name=Path(output).name,
     )
     run.check(nb)
     if checkpoint is not None and not (earlier is not None and earlier.directory == checkpoint):

@@ -63,6 +63,8 @@ class NotebookRun:
     on_end : callable, optional
         ``on_end(nb, state, message)``, called when all cells have ended, before the notebook is saved for the
         last time.
+    run_name : str
+        What the run is called where it has no name of a server's.
 
     Attributes
     ----------
@@ -84,7 +86,9 @@ class NotebookRun:
         by_heading: bool = False,
         options: RunOptions | None = None,
         on_end: Callable[[Any, StateName, str], None] | None = None,
+        run_name: str = "",
     ) -> None:
+        self._run_name = run_name
         self._on_end = on_end
         self._gifts: dict[str, Gift] | None = None
         self._options = options or RunOptions()
@@ -315,6 +319,7 @@ class NotebookRun:
                     slugs=graph.slugs,
                     cell_timeout_s=cell_timeout_s,
                     deadline_at=deadline_at,
+                    run_name=str(self._context.get("flow_run_name") or self._run_name or self._flow_name),
                 ),
                 reporter=EngineReporter(
                     self._pipe, tell=restored.teller(states.state, self._pipe), directory=self._directory

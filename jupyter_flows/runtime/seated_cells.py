@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from jupyter_flows.core.signals import SKIP
 from jupyter_flows.core.task import Task
-from jupyter_flows.engine import cell_options
+from jupyter_flows.engine import cell_cache, cell_key, cell_options, cell_watch
 from jupyter_flows.engine.limits import RunTimedOut, TaskTimedOut
 from jupyter_flows.engine.namespace import in_directory
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
@@ -31,6 +31,8 @@ from jupyter_flows.runtime.kernel_backend import (
 )
 from jupyter_flows.runtime.seats import ReplayFailed, Seat, Seats
 
+_MODULE = "_jupyter_flows_cells"
+"""The module, in a kernel, of what does the options of cells."""
 _WRAPPER = "get_ipython()._flows_wrapper"
 
 
@@ -49,6 +51,8 @@ class SeatedCells:
         For cells without a timeout of their own.
     deadline_at : float, optional
         When the time of the whole run is over (``time.monotonic``).
+    run_name : str
+        Under which cached results of its cells are found later.
     """
 
     def __init__(
@@ -60,7 +64,10 @@ class SeatedCells:
         slugs: Mapping[Task, str],
         cell_timeout_s: float | None,
         deadline_at: float | None = None,
+        run_name: str = "of the notebook",
     ) -> None:
+        self._run_name = run_name
+        self._own_places = document.own_places(slugs)
         self._seats = seats
         self._book = book
         self._document = document
@@ -101,28 +108,32 @@ class SeatedCells:
                 raise EngineCellFailed(condition_failed(raised, task))
             if not holds:
                 raise SKIP(skip_message(task))
-        if task.wrapping is not None:
-            self._wrap(runner, task.wrapping)
         file = str(self._book.new_file(slug))
         texts: dict[str, str] = {}
         places = self._places[slug]
         expressions = self._seats.expressions(slug, file)
+        own = self._own_places[slug][0]
         for place in places:
+            if task.wrapping is not None and place == own:
+                self._wrap(runner, task.wrapping)
             texts = self._run(runner, place, task.name, limit_s, expressions if place == places[-1] else None)
         if expressions and not texts:
             # The last cell ended early, but well: sys.exit(), or an error that it announces.
             texts = {name: seat.ask(expression) for name, expression in expressions.items()}
         self._seats.took(seat, slug, texts, file=file, seconds=time.monotonic() - began)
         if task.wrapping is not None:
-            hit, _ = runner.ask(f"({_WRAPPER}.ended(), {_WRAPPER}.hit)[1]")
+            hit = seat.ask(f"{_WRAPPER}.hit")
             if hit:
-                raise CellKept(kept_message(task))
+                raise CellKept(kept_message(hit))
 
     def _wrap(self, runner: CellRunner, wrapping: dict[str, Any]) -> None:
         """Give the kernel, which may have no such package, what does a cell's options."""
-        asked = in_directory(wrapping)
-        install = f"names['install'](get_ipython(), {asked!r})"
-        _, raised = runner.ask(f"(lambda names: (exec({_options_source()!r}, names), {install}))({{}})")
+        asked = in_directory(wrapping, run=self._run_name)
+        install = f"install(get_ipython(), {asked!r})"
+        known, _ = runner.ask(f"{_MODULE!r} in __import__('sys').modules")
+        if not known:
+            runner.ask(_install_module())
+        _, raised = runner.ask(f"__import__({_MODULE!r}).{install}")
         if raised:
             msg = f"{raised} when the kernel was given the options of a cell; it is no kernel of IPython's"
             raise EngineCellFailed(msg)
@@ -204,5 +215,9 @@ class SeatedCalls(ThreadCalls):
 
 
 @functools.cache
-def _options_source() -> str:
-    return inspect.getsource(cell_options)
+def _install_module() -> str:
+    """Return an expression that makes the module in a kernel: one, for its hooks cannot be taken back."""
+    sources = [inspect.getsource(part) for part in (cell_key, cell_watch, cell_cache, cell_options)]
+    runs = ", ".join(f"exec({source!r}, module.__dict__)" for source in sources)
+    made = f"__import__('types').ModuleType({_MODULE!r})"
+    return f"(lambda module: ({runs}, __import__('sys').modules.update({{{_MODULE!r}: module}})))({made})"

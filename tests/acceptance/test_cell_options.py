@@ -25,7 +25,7 @@ score = squared(row)
 line = f'''{name}
 {score}'''
 score""",
-    "%%task total --cache-for 1h\ntotal = sum(score)\nwith open('called.txt', 'a') as f:\n    f.write('x')\ntotal",
+    "%%task total --cache-for 1h --cache-by inputs\ntotal = sum(score)\nwith open('called.txt', 'a') as f:\n    f.write('x')\ntotal",
     "%%task tell\nwith open('told.txt', 'w') as stream:\n    stream.write(f'{total} {line} {row}')",
 )
 TOLD = "14 ['a\\n0', 'b\\n1', 'c\\n4', 'd\\n9'] 3"
@@ -80,7 +80,7 @@ shell.run_cell({CELLS[3]!r}, store_history=True)
     assert 0 == done.returncode, done.stderr
     assert TOLD == Path("told.txt").read_text()
     assert 1 == called()
-    assert "(not run: total kept since " in done.stdout
+    assert "(from cache, by hand at " in done.stdout
     for shown in ("0", "1", "4", "9"):
         assert f"\n{shown}\n" in f"\n{done.stdout}"
 
@@ -135,14 +135,14 @@ def test_what_cannot_be_kept_is_run_each_time_and_said(tmp_path, monkeypatch, ca
     monkeypatch.setenv("JUPYTER_FLOWS_HOME", str(tmp_path / "home"))
     book = write_notebook(
         tmp_path / "book.ipynb",
-        "%%task gen --cache-for 1h\nrows = (i for i in range(3))\nwith open('called.txt', 'a') as f:\n    f.write('x')",
+        "%%task gen --cache-for 1h --cache-by inputs\nrows = (i for i in range(3))\nwith open('called.txt', 'a') as f:\n    f.write('x')",
         "%%task use\ntotal = sum(rows)",
     )
     flow = build_flow(read_notebook(book), make=Flow)
     for _ in range(2):
         assert "Success" == states_of(flow.run())["gen"]
     assert 2 == called()
-    assert "(--cache-for: rows cannot be kept: TypeError)" in capsys.readouterr().err
+    assert "(--cache-for: f, rows cannot be kept: TypeError)" in capsys.readouterr().err
 
 
 def test_another_text_or_another_hour_is_no_hit(tmp_path, monkeypatch):
