@@ -12,7 +12,7 @@ TQDM = "from tqdm import tqdm\nbar = tqdm(range(4), desc='canary-anna', mininter
 
 
 @pytest.mark.parametrize(
-    ("source", "text"), [(OWN, "load api_key=***: 2/4"), (TQDM, "2/4")], ids=["own", "tqdm"]
+    ("source", "text"), [(OWN, "load api_key=*** 2/4"), (TQDM, "2/4")], ids=["own", "tqdm"]
 )
 def test_a_running_task_has_progress_on_the_server(world: World, source: str, text: str) -> None:
     go = world.directory / "go"
