@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from jupyter_flows.tasks.control_flow import merge as merge
     from jupyter_flows.tasks.control_flow import switch as switch
     from jupyter_flows.tasks.core.resource_manager import resource_manager as resource_manager
+    from jupyter_flows.tasks.progress import progress as progress
 
 _WHERE = {
     "Edge": "core.edge",
@@ -63,6 +64,7 @@ _WHERE = {
     "ifelse": "tasks.control_flow",
     "mapped": "core.mapping",
     "merge": "tasks.control_flow",
+    "progress": "tasks.progress",
     "resource_manager": "tasks.core.resource_manager",
     "switch": "tasks.control_flow",
     "tags": "core.current",
@@ -84,6 +86,7 @@ __all__ = [
     "ifelse",
     "mapped",
     "merge",
+    "progress",
     "resource_manager",
     "switch",
     "tags",

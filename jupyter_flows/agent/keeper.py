@@ -77,7 +77,7 @@ from jupyter_flows.schema.runs import (
     Heartbeat,
     Lease,
     LogItem,
-    ReportItem,
+    PipeItem,
     RunRecord,
     StartRun,
     StateRecord,
@@ -90,7 +90,7 @@ PIPE_DRAIN_S = 5.0
 SECRET_VARIABLES = ("JUPYTER_FLOWS_API_TOKEN", "JUPYTER_FLOWS_API_URL", "JUPYTER_FLOWS_DATABASE_URL")
 """What no process of a run gets: the run's process has no way to the server."""
 
-_decode_line = msgspec.json.Decoder(ReportItem)
+_decode_line = msgspec.json.Decoder(PipeItem)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -346,7 +346,7 @@ class Keeper:
                     continue
                 self._take(item)
 
-    def _take(self, item: ReportItem) -> None:
+    def _take(self, item: PipeItem) -> None:
         if isinstance(item, LogItem) and self._order.show_logs:
             self._say(f"{item.level} {item.message}")
         if isinstance(item, FinishItem):

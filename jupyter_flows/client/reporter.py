@@ -14,7 +14,7 @@ from typing import Protocol
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.spool import Spool
 from jupyter_flows.errors import InvalidRequest, NotAuthorised, NotFound, Refused, ServerFault
-from jupyter_flows.schema.runs import Report, ReportAnswer, RunRecord, SequencedItem
+from jupyter_flows.schema.runs import ProgressItem, Report, ReportAnswer, RunRecord, SequencedItem
 
 BETWEEN_BATCHES_S = 0.1
 """Shortest time between two batches: what happens meanwhile travels together."""
@@ -65,6 +65,7 @@ class Deliverer:
         self._stop = threading.Event()
         self._nudge = threading.Event()
         self._thread: threading.Thread | None = None
+        self._tells_progress = True
         self.refused: ServerFault | None = None
 
     def start(self) -> None:
@@ -110,10 +111,12 @@ class Deliverer:
         while not self._stop.is_set():
             self._spool.flush()
             batch = self._spool.next_batch()
-            if not batch:
+            # What does not arrive is not sent again: the next one is newer.
+            progress = self._spool.take_progress() if self._tells_progress else ()
+            if not batch and not progress:
                 return
             try:
-                answer = self._send(batch)
+                answer = self._send(batch, progress)
             except FINAL as error:
                 self.refused = error
                 return
@@ -132,14 +135,22 @@ class Deliverer:
             away = False
             denied_since = None
             back_off.reset()
-            self._spool.accepted(batch[-1].seq)
+            if batch:
+                self._spool.accepted(batch[-1].seq)
             if answer is not None:
                 self._on_answer(answer.run)
 
-    def _send(self, batch: tuple[SequencedItem, ...]) -> ReportAnswer | None:
+    def _send(
+        self, batch: tuple[SequencedItem, ...], progress: tuple[ProgressItem, ...] = ()
+    ) -> ReportAnswer | None:
         try:
-            return self._api.report_run(self._run_id, Report(token=self._token, items=batch))
+            report = Report(token=self._token, items=batch, progress=progress)
+            return self._api.report_run(self._run_id, report)
         except InvalidRequest:
+            if progress:
+                # A server from before progress was told: it is spared any more of it.
+                self._tells_progress = False
+                return self._send(batch) if batch else None
             if len(batch) == 1:
                 # One item the server cannot read must not hold up the rest; it is ours, so never a state
                 # of the user's making. Its number stays unused.

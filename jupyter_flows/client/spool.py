@@ -13,6 +13,8 @@ Three files in the run's directory, each a row of records ``length, crc32, paylo
 States overtake logs, so that a flood of lines never delays the news that a task failed. The finish
 alone waits for the log: after it the server takes nothing more.
 
+How far tasks are is not on disk: the newest of each task is kept until it is fetched.
+
 A torn or damaged tail (the machine lost power) is cut off and kept beside the file as ``*.bad``.
 """
 
@@ -28,7 +30,15 @@ from pathlib import Path
 import msgspec
 
 from jupyter_flows.schema.base import utc_now
-from jupyter_flows.schema.runs import FinishItem, LogItem, ReportItem, SequencedItem
+from jupyter_flows.schema.runs import (
+    FinishItem,
+    LogItem,
+    PipeItem,
+    ProgressItem,
+    ReportItem,
+    SequencedItem,
+    TaskStateItem,
+)
 
 STATES = "states.spool"
 LOGS = "logs.spool"
@@ -167,6 +177,7 @@ class Spool:
         self._unanswered: _Planned | None = None
         self._dropped = 0
         self._dirty = False
+        self._progress: dict[tuple[str, int], ProgressItem] = {}
         self._holds_finish = hold_finish
         self.finish: FinishItem | None = None
         self._finish_bytes = 0
@@ -175,8 +186,10 @@ class Spool:
 
     # -- taking ------------------------------------------------------------------------------------
 
-    def append(self, item: ReportItem) -> bool:
+    def append(self, item: PipeItem) -> bool:
         """Take an item; False if it was a log line over the limit (it is counted and told later)."""
+        if isinstance(item, ProgressItem):
+            return self._note_progress(item)
         payload = msgspec.json.encode(item)
         with self._appended:
             if isinstance(item, LogItem):
@@ -185,7 +198,10 @@ class Spool:
                     return False
                 self._write(self._logs, payload)
             else:
+                if isinstance(item, TaskStateItem):
+                    self._progress.pop((item.slug, item.map_index), None)
                 if isinstance(item, FinishItem):
+                    self._progress.clear()
                     self._tell_dropped()
                 before = self._states.end
                 self._write(self._states, payload)
@@ -195,6 +211,21 @@ class Spool:
             self._dirty = True
             self._appended.notify_all()
         return True
+
+    def _note_progress(self, item: ProgressItem) -> bool:
+        with self._appended:
+            if self.finish is not None:
+                return False
+            self._progress[item.slug, item.map_index] = item
+            self._appended.notify_all()
+        return True
+
+    def take_progress(self) -> tuple[ProgressItem, ...]:
+        """Return the newest progress of each task that told some since the last time, and forget it."""
+        with self._lock:
+            found = tuple(self._progress.values())[:1000]
+            self._progress.clear()
+            return found
 
     def release_finish(self) -> None:
         """Let the finish be delivered: everything is told."""
@@ -222,7 +253,7 @@ class Spool:
     def wait_pending(self, timeout_s: float) -> bool:
         """Wait until there is something to deliver."""
         with self._appended:
-            return self._appended.wait_for(self._pending, timeout_s)
+            return self._appended.wait_for(lambda: bool(self._progress) or self._pending(), timeout_s)
 
     def next_batch(self, *, max_items: int = 500, max_bytes: int = 1_048_576) -> tuple[SequencedItem, ...]:
         """Return the batch to send now: the last one again until :meth:`accepted` was called for it."""

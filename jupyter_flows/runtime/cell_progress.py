@@ -1,10 +1,12 @@
 """How far a cell is, read from what it says: our own progress, tqdm's bars as text and as widgets.
 
-Answers for one kernel message: does it tell of progress, and of how much. Knows nothing of tasks.
+Answers for one kernel message: does it tell of progress, and of how much. Knows nothing of tasks. Of a bar
+that others print only its numbers are taken: its title and what follows may be data, which does not leave.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -18,11 +20,11 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # "load:  45%|████▌     | 45/100 [00:04<00:05, 10.0it/s]", as tqdm writes it; with no total it writes
 # "45it [00:04, 10.0it/s]".
 _BAR = re.compile(
-    r"^(?:(?P<title>[^\r\n]{0,100}?): +)?(?P<percent>\d{1,3})%\|[^|\r\n]*\| *"
-    r"(?P<rest>\S+/\S+(?: \[[^\]\r\n]*\]?)?)"
+    r"^(?:[^\r\n]{0,100}?: +)?(?P<percent>\d{1,3})%\|[^|\r\n]*\| *"
+    r"(?P<count>[\d.]{1,20}[kMGTPE]?/[\d.]{1,20}[kMGTPE]?)(?=[ \r\n]|$)"
 )
 _COUNT = re.compile(
-    r"^(?:(?P<title>[^\r\n]{0,100}?): +)?(?P<rest>[\d.]+[kMGT]?\w{1,20} \[\d[\d:]*, +[^\]\r\n]+\])"
+    r"^(?:[^\r\n]{0,100}?: +)?(?P<count>[\d.]{1,20}[kMGTPE]?)\w{1,20} \[\d[\d:]*, +[^\]\r\n]+\]"
 )
 _BARS = {"FloatProgressModel", "IntProgressModel"}
 
@@ -41,7 +43,7 @@ class ProgressReader:
     --------
     >>> from jupyter_flows.runtime.cell_progress import bar_in
     >>> bar_in("\rload:  45%|████▌     | 45/100 [00:04<00:05, 10.0it/s]")
-    Progress(fraction=0.45, text='load: 45/100 [00:04<00:05, 10.0it/s]')
+    Progress(fraction=0.45, text='45/100')
     """
 
     def __init__(self) -> None:
@@ -81,20 +83,16 @@ def bar_in(text: str) -> Progress | None:
         line = _ANSI.sub("", line)  # noqa: PLW2901
         found = _BAR.match(line.lstrip())
         if found is not None:
-            return _told(min(int(found["percent"]), 100) / 100, found["title"], found["rest"])
+            return Progress(fraction=min(int(found["percent"]), 100) / 100, text=found["count"])
         found = _COUNT.match(line.lstrip())
         if found is not None:
-            return _told(None, found["title"], found["rest"])
+            return Progress(fraction=None, text=found["count"])
     return None
-
-
-def _told(fraction: float | None, title: str | None, rest: str) -> Progress:
-    return Progress(fraction=fraction, text=(f"{title}: {rest}" if title else rest)[:_TEXT_LIMIT])
 
 
 def _own(told: dict[str, Any]) -> Progress | None:
     fraction, text = told.get("fraction"), told.get("text")
-    if fraction is not None and not isinstance(fraction, int | float):
+    if fraction is not None and not (isinstance(fraction, int | float) and math.isfinite(fraction)):
         return None
     return Progress(
         fraction=None if fraction is None else min(max(float(fraction), 0.0), 1.0),

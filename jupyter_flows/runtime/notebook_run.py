@@ -319,7 +319,7 @@ class NotebookRun:
                     slugs=graph.slugs,
                     cell_timeout_s=cell_timeout_s,
                     deadline_at=deadline_at,
-                    run_name=str(self._context.get("flow_run_name") or self._run_name or self._flow_name),
+                    run_name=str(self.context.get("flow_run_name") or self._run_name or self._flow_name),
                 ),
                 reporter=EngineReporter(
                     self._pipe, tell=restored.teller(states.state, self._pipe), directory=self._directory

@@ -20,6 +20,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
 from jupyter_flows.notebook.write import NotebookFile, mark_cell
+from jupyter_flows.runtime.cell_progress import Progress
 from jupyter_flows.runtime.known_secrets import Redactor
 from jupyter_flows.runtime.notebook_outputs import NotebookOutputs
 from jupyter_flows.runtime.report_pipe import ReportPipe
@@ -33,7 +34,10 @@ MOST_OF_TIME = 0.5
 REMOTE_SAVE_EVERY_S = 30.0
 TICK_S = 0.25
 PROGRESS_EVERY_S = 0.5
-"""How often a task's progress is told at most."""
+"""How often a task's progress is told at most..."""
+PROGRESS_STEP = 0.005
+SAME_PROGRESS_EVERY_S = 5.0
+"""...and how often if it is less than this step from what was told: each time is a line on the server."""
 
 ENDED: frozenset[str] = frozenset(
     {"Success", "Cached", "Mapped", "Skipped", "Failed", "TimedOut", "TriggerFailed", "Cancelled"}
@@ -237,7 +241,13 @@ class NotebookStates:
         self._started: dict[str, datetime] = {}
         self._attempts: dict[str, int] = {}
         self._begun: set[str] = set()
+        self._slugs = {index: slug for slug, found in indices.items() for index in found}
+        self._mapped: set[str] = set()
+        self._newest: dict[str, Progress] = {}
+        self._told: dict[str, tuple[float, Progress]] = {}
         self.last: dict[str, str] = {}
+        manager.outputs.on_progress = self._note_progress
+        manager.on_tick.append(self._tell_progress)
 
     def attempts(self, slug: str) -> int:
         """How often the task was tried so far."""
@@ -262,6 +272,10 @@ class NotebookStates:
     ) -> None:
         now = utc_now()
         self.last[slug] = state
+        self._newest.pop(slug, None)
+        self._told.pop(slug, None)
+        if map_index >= 0:
+            self._mapped.add(slug)
         if state == "Running":
             self._attempts[slug] = attempt or self._attempts.get(slug, 0) + 1
             self._started.setdefault(slug, now)
@@ -301,6 +315,35 @@ class NotebookStates:
                 self._manager.cell_complete(cell, cell_index=index)
             else:
                 self._manager.changed(index)
+
+    def _note_progress(self, index: int, progress: Progress) -> None:
+        # Called at each message of a loop: only the newest is kept, the tick tells it.
+        slug = self._slugs.get(index)
+        # Children of a mapped cell share the cell, so a bar does not say whose it is.
+        if slug is not None and slug not in self._mapped and self.last.get(slug) == "Running":
+            self._newest[slug] = progress
+
+    def _tell_progress(self) -> None:
+        if not self._newest:
+            return
+        with self._manager.lock:
+            now = time.monotonic()
+            for slug, progress in list(self._newest.items()):
+                told = self._told.get(slug)
+                if told is not None and now - told[0] < _pause_s(told[1], progress):
+                    continue
+                del self._newest[slug]
+                self._told[slug] = (now, progress)
+                attempt = max(1, self.attempts(slug))
+                self._pipe.progress(slug, progress.fraction, progress.text, attempt=attempt)
+
+
+def _pause_s(told: Progress, progress: Progress) -> float:
+    """Return how long to wait after what was told before this is worth telling."""
+    if told.fraction is None or progress.fraction is None:
+        return SAME_PROGRESS_EVERY_S if told.fraction == progress.fraction else PROGRESS_EVERY_S
+    is_same = abs(progress.fraction - told.fraction) < PROGRESS_STEP
+    return SAME_PROGRESS_EVERY_S if is_same else PROGRESS_EVERY_S
 
 
 def _failed_cell(nb: Any, indices: tuple[int, ...]) -> int | None:

@@ -20,14 +20,17 @@ from jupyter_flows.schema.refs import ResultRef
 from jupyter_flows.schema.runs import (
     FinishItem,
     LogItem,
-    ReportItem,
+    PipeItem,
+    ProgressItem,
     ResultItem,
     StateName,
     StateRecord,
+    TaskProgress,
     TaskStateItem,
 )
 
 NAME_LIMIT = 200
+PROGRESS_LIMIT = 200
 
 
 class ReportPipe:
@@ -87,6 +90,15 @@ class ReportPipe:
             )
         )
 
+    def progress(self, slug: str, fraction: float | None, text: str = "", *, attempt: int = 1) -> None:
+        """Report how far a running task is."""
+        told = redact.cut(redact.mask(self._masked(text)), PROGRESS_LIMIT)
+        self._send(
+            ProgressItem(
+                slug=slug[:NAME_LIMIT], attempt=attempt, progress=TaskProgress(fraction=fraction, text=told)
+            )
+        )
+
     def result(self, kind: str, location: str) -> None:
         """Report where something the run produced lies, on this host."""
         self._send(
@@ -106,7 +118,7 @@ class ReportPipe:
     def _masked(self, text: str) -> str:
         return text if self.mask is None else self.mask(text)
 
-    def _send(self, item: ReportItem) -> None:
+    def _send(self, item: PipeItem) -> None:
         if self._fd is None:
             return
         data: Any = msgspec.json.encode(item) + b"\n"

@@ -81,6 +81,13 @@ class RunRecord(Record, frozen=True, kw_only=True):
     why: tuple[Text, ...] = ()
 
 
+class TaskProgress(Record, frozen=True, kw_only=True):
+    """How far a task is: ``fraction`` from 0 to 1, none if how much there is to do is not known."""
+
+    fraction: Annotated[float, Meta(ge=0, le=1)] | None = None
+    text: Annotated[str, Meta(max_length=200)] = ""
+
+
 class TaskRunRecord(Record, frozen=True, kw_only=True):
     """The state of one task in a run (``map_index`` -1: not mapped)."""
 
@@ -92,6 +99,7 @@ class TaskRunRecord(Record, frozen=True, kw_only=True):
     attempt: Count = 1
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
+    progress: TaskProgress | None = None
 
 
 class StateEvent(Record, frozen=True, kw_only=True):
@@ -169,7 +177,18 @@ class FinishItem(Record, frozen=True, kw_only=True, tag_field="kind", tag="finis
     state: StateRecord
 
 
+class ProgressItem(Record, frozen=True, kw_only=True, tag_field="kind", tag="progress"):
+    """How far a running task is."""
+
+    slug: Name
+    map_index: int = -1
+    attempt: Count = 1
+    progress: TaskProgress
+
+
 ReportItem = TaskStateItem | LogItem | ResultItem | FinishItem
+PipeItem = ReportItem | ProgressItem
+"""What comes through the pipe: progress is not delivered in order and once, only its newest counts."""
 
 
 class SequencedItem(Record, frozen=True, kw_only=True):
@@ -179,11 +198,12 @@ class SequencedItem(Record, frozen=True, kw_only=True):
     item: ReportItem
 
 
-class Report(Request, frozen=True, kw_only=True):
-    """A batch of items of one holder, in order."""
+class Report(Request, frozen=True, kw_only=True, omit_defaults=True):
+    """A batch of items of one holder, in order; and how far tasks are, which may get lost on the way."""
 
     token: Count
     items: Annotated[tuple[SequencedItem, ...], Meta(max_length=1000)]
+    progress: Annotated[tuple[ProgressItem, ...], Meta(max_length=1000)] = ()
 
 
 class ReportAnswer(Record, frozen=True, kw_only=True):

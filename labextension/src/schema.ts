@@ -893,6 +893,20 @@ export interface components {
             message: string;
         };
         /**
+         * ProgressItem
+         * @description How far a running task is.
+         */
+        ProgressItem: {
+            /** @enum {unknown} */
+            kind: "progress";
+            slug: string;
+            /** @default -1 */
+            map_index: number;
+            /** @default 1 */
+            attempt: number;
+            progress: components["schemas"]["TaskProgress"];
+        };
+        /**
          * RegisterAgent
          * @description An agent that begins to work.
          */
@@ -944,11 +958,13 @@ export interface components {
         };
         /**
          * Report
-         * @description A batch of items of one holder, in order.
+         * @description A batch of items of one holder, in order; and how far tasks are, which may get lost on the way.
          */
         Report: {
             token: number;
             items: components["schemas"]["SequencedItem"][];
+            /** @default [] */
+            progress: components["schemas"]["ProgressItem"][];
         };
         /**
          * ReportAnswer
@@ -1154,6 +1170,16 @@ export interface components {
             size_bytes: number;
         };
         /**
+         * TaskProgress
+         * @description How far a task is: ``fraction`` from 0 to 1, none if how much there is to do is not known.
+         */
+        TaskProgress: {
+            /** @default null */
+            fraction: number | null;
+            /** @default  */
+            text: string;
+        };
+        /**
          * TaskRunChanged
          * @description A task of a run changed its state.
          */
@@ -1180,6 +1206,8 @@ export interface components {
             started_at: string | null;
             /** @default null */
             ended_at: string | null;
+            /** @default null */
+            progress: components["schemas"]["TaskProgress"] | null;
         };
         /**
          * TaskSpec

@@ -159,6 +159,22 @@ describe('DagView', () => {
     view.dispose();
   });
 
+  it('shows how far a running task is, and no more once it ended', async () => {
+    const view = new DagView(el);
+    view.draw(readNodes([{ id: 'm', name: 'm' }]), []);
+    view.setStates({ m: { state: 'Running', progress: { fraction: 0.25, text: '1/4' } } });
+    await frame();
+    expect(card('m').getAttribute('aria-label')).toBe('m, Running · 25 % · 1/4');
+    const widths = (): number[] =>
+      [...card('m').querySelectorAll('.jp-FlowsDag-part')].map(part => Number(part.getAttribute('width')));
+    expect(widths()).toHaveLength(2);
+    expect(widths()[1]! / widths()[0]!).toBeCloseTo(0.25);
+    view.setStates({ m: { state: 'Success' } });
+    await frame();
+    expect(widths()).toEqual([]);
+    view.dispose();
+  });
+
   it('grows and shrinks by its buttons and keys, and fits', () => {
     new DagView(el).draw(nodes, edges);
     const root = el.querySelector<SVGSVGElement>('.jp-FlowsDag-picture')!;

@@ -9,7 +9,15 @@ import pytest
 
 from jupyter_flows.client.spool import JOURNAL, LOGS, STATES, Spool
 from jupyter_flows.schema.base import utc_now
-from jupyter_flows.schema.runs import FinishItem, LogItem, SequencedItem, StateRecord, TaskStateItem
+from jupyter_flows.schema.runs import (
+    FinishItem,
+    LogItem,
+    ProgressItem,
+    SequencedItem,
+    StateRecord,
+    TaskProgress,
+    TaskStateItem,
+)
 
 LIMIT = 1 << 20
 
@@ -171,3 +179,23 @@ def test_remove_leaves_nothing(tmp_path: Path) -> None:
     spool.append(state("a"))
     spool.remove()
     assert [] == list((tmp_path / "s").iterdir())
+
+
+def progress(slug: str, fraction: float) -> ProgressItem:
+    return ProgressItem(slug=slug, progress=TaskProgress(fraction=fraction))
+
+
+def test_of_progress_the_newest_is_kept_until_the_task_or_the_run_ends(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, limit_bytes=1_000_000)
+    for item in (progress("a", 0.1), progress("b", 0.2), progress("a", 0.3)):
+        assert spool.append(item)
+    assert spool.wait_pending(0)
+    assert not spool.pending
+    assert (progress("a", 0.3), progress("b", 0.2)) == spool.take_progress()
+    assert () == spool.take_progress()
+    spool.append(progress("a", 0.4))
+    spool.append(state("a", "Success"))
+    assert () == spool.take_progress()
+    spool.append(FinishItem(state=StateRecord(type="Success", at=utc_now())))
+    assert not spool.append(progress("b", 0.5))
+    spool.close()

@@ -141,7 +141,7 @@ def test_a_newer_schema_is_refused_naming_both(tmp_path):
     with sqlite3.connect(tmp_path / "flows.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(DatabaseUnusable, match=r"newer jupyter_flows \(schema 9999; this one knows 0001\)"):
+    with pytest.raises(DatabaseUnusable, match=r"newer jupyter_flows \(schema 9999; this one knows 0002\)"):
         Database(f"sqlite:///{tmp_path}/flows.db").open()
 
 

@@ -66,13 +66,13 @@ def report_run(call: Call, request: Report, *, run: str) -> ReportAnswer:
     row = _held(call, run, request.token)
     known = row.last_seq if row.token == request.token else 0
     new = [entry for entry in sorted(request.items, key=lambda entry: entry.seq) if entry.seq > known]
-    if not new:
+    if not new and not request.progress:
         if row.token != request.token:
             # Let the table say why nothing of an old holder is taken.
             call.leases.advance(tx, row, transitions.Progress(token=request.token))
         return ReportAnswer(accepted_seq=known, run=row.record())
     row = call.leases.advance(tx, row, transitions.Progress(token=request.token))
-    row = msgspec.structs.replace(row, last_seq=new[-1].seq)
+    row = msgspec.structs.replace(row, last_seq=new[-1].seq if new else known)
     logs, finish, has_states = [], None, False
     for entry in new:
         match entry.item:
@@ -85,6 +85,8 @@ def report_run(call: Call, request: Report, *, run: str) -> ReportAnswer:
                 row = msgspec.structs.replace(row, result=to_json(result).decode())
             case FinishItem() as item:
                 finish = item
+    for told in request.progress:
+        task_store.put_progress(tx, row, told)
     log_store.add_logs(tx, row, logs)
     row = _save_progress(call, row, has_states=has_states)
     if finish is not None:

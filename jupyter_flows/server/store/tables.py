@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest migration; the database's version row is compared with it by hand at start."""
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -175,6 +175,7 @@ task_runs = Table(
     Column("started_at", UtcMicros),
     Column("ended_at", UtcMicros),
     Column("place", Integer, nullable=False),
+    Column("progress", PlainText),
 )
 
 run_states = Table(

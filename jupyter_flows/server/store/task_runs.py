@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import sqlalchemy as sa
 
+from jupyter_flows.schema.base import to_json
 from jupyter_flows.schema.events import TaskRunChanged
-from jupyter_flows.schema.runs import StateRecord, TaskRunRecord, TaskStateItem
+from jupyter_flows.schema.runs import ProgressItem, StateRecord, TaskProgress, TaskRunRecord, TaskStateItem
 from jupyter_flows.server.store.database import Transaction
 from jupyter_flows.server.store.runs import RunRow
 from jupyter_flows.server.store.tables import run_states, task_runs
@@ -61,6 +62,7 @@ def put_task_state(tx: Transaction, run: RunRow, item: TaskStateItem) -> None:
         "attempt": record.attempt,
         "started_at": record.started_at,
         "ended_at": record.ended_at,
+        "progress": None,
     }
     if old is None:
         count = sa.select(sa.func.count()).select_from(task_runs).where(task_runs.c.run_id == run.id)
@@ -73,6 +75,22 @@ def put_task_state(tx: Transaction, run: RunRow, item: TaskStateItem) -> None:
     else:
         tx.connection.execute(sa.update(task_runs).where(*key).values(**values))
     _tell(tx, run, record)
+
+
+def put_progress(tx: Transaction, run: RunRow, item: ProgressItem) -> None:
+    """Write how far a running task is, and an event; what comes after its end is late."""
+    key = (
+        task_runs.c.run_id == run.id,
+        task_runs.c.slug == item.slug,
+        task_runs.c.map_index == item.map_index,
+        task_runs.c.state == "Running",
+        task_runs.c.attempt == item.attempt,
+    )
+    values = {"progress": to_json(item.progress).decode()}
+    if tx.connection.execute(sa.update(task_runs).where(*key).values(**values)).rowcount:
+        row = tx.connection.execute(sa.select(task_runs).where(*key)).mappings().one()
+        event = TaskRunChanged(task_run=_record(row), flow_id=run.flow_id)
+        tx.append(event, run_id=run.id, flow_id=run.flow_id)
 
 
 def _tell(tx: Transaction, run: RunRow, record: TaskRunRecord) -> None:
@@ -139,7 +157,7 @@ def reopen_lost(tx: Transaction, run: RunRow) -> None:
 
 def _overwrite(tx: Transaction, run: RunRow, record: TaskRunRecord, state: StateRecord) -> None:
     ended_at = state.at if state.type in DONE else None
-    new = msgspec.structs.replace(record, state=state, ended_at=ended_at)
+    new = msgspec.structs.replace(record, state=state, ended_at=ended_at, progress=None)
     tx.connection.execute(
         sa.update(task_runs)
         .where(
@@ -147,7 +165,7 @@ def _overwrite(tx: Transaction, run: RunRow, record: TaskRunRecord, state: State
             task_runs.c.slug == record.slug,
             task_runs.c.map_index == record.map_index,
         )
-        .values(state=state.type, message=state.message, state_at=state.at, ended_at=ended_at)
+        .values(state=state.type, message=state.message, state_at=state.at, ended_at=ended_at, progress=None)
     )
     _tell(tx, run, new)
 
@@ -156,4 +174,6 @@ def _record(row: sa.RowMapping) -> TaskRunRecord:
     values = dict(row)
     state = StateRecord(type=values.pop("state"), message=values.pop("message"), at=values.pop("state_at"))
     del values["place"]
-    return TaskRunRecord(state=state, **values)
+    told = values.pop("progress")
+    progress = None if told is None else msgspec.json.decode(told, type=TaskProgress)
+    return TaskRunRecord(state=state, progress=progress, **values)

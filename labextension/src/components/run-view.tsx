@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import { durationText, familyOf, glyphOf, isEnded, secondsOf } from '../dag/states';
+import { durationText, familyOf, glyphOf, isEnded, progressText, secondsOf } from '../dag/states';
 import type { Words } from '../dag/words';
 import type { LogRecord, RunRecord, TaskRunRecord } from '../records';
 import { clockText, momentText } from './when';
@@ -94,6 +94,35 @@ export function RunHeader(props: { run: RunRecord; actions: RunActions; trans: W
   );
 }
 
+/** How far a running task is: a thin bar with its percent and text. */
+export function ProgressBar(props: { task: TaskRunRecord; trans: Words }): JSX.Element | null {
+  const { task, trans } = props;
+  if (task.state.type !== 'Running' || !task.progress) {
+    return null;
+  }
+  const { fraction } = task.progress;
+  const text = progressText(task.progress);
+  const known = typeof fraction === 'number';
+  return (
+    <div
+      className="jp-FlowsRun-progress"
+      role="progressbar"
+      aria-label={trans.__('Progress of %1', task.name)}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={known ? Math.floor(100 * fraction) : undefined}
+      aria-valuetext={text}
+    >
+      {known && (
+        <span className="jp-FlowsRun-progressTrack">
+          <span className="jp-FlowsRun-progressDone" style={{ width: `${100 * fraction}%` }} />
+        </span>
+      )}
+      <span>{text}</span>
+    </div>
+  );
+}
+
 /** Tasks in the order of the flow, each with a bar where it ran in the run's time. */
 export function TaskTable(props: {
   tasks: readonly TaskRunRecord[];
@@ -165,7 +194,10 @@ export function TaskTable(props: {
                   />
                 )}
               </td>
-              <td>{task.state.message}</td>
+              <td>
+                {task.state.message}
+                <ProgressBar task={task} trans={trans} />
+              </td>
             </tr>
           );
         })}

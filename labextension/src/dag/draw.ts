@@ -66,6 +66,18 @@ export function drawBar(card: Card, parts: Parts | null): void {
   card.bar.replaceChildren(...pieces);
 }
 
+/** Draw how far a running task is, in the place of a mapped one's children. */
+export function drawProgress(card: Card, fraction: number): void {
+  const { width, height } = card.at;
+  const length = width - 2 * BAR_INSET;
+  const piece = (family: string, share: number): SVGRectElement => {
+    const rect = svg('rect', { class: 'jp-FlowsDag-part', x: BAR_INSET, y: height - 6, width: share.toFixed(1), height: 3 });
+    rect.dataset['family'] = family;
+    return rect;
+  };
+  card.bar.replaceChildren(piece('waiting', length), piece('running', length * fraction));
+}
+
 function makeCard(node: DagNode, at: Placed): Card {
   const { width, height } = at;
   const glyph = label('jp-FlowsDag-glyph', 22, height / 2, '');

@@ -37,6 +37,8 @@ export interface DagState {
   duration_s?: number | null;
   /** How many children of a mapped task are in each state. */
   counts?: Record<string, number> | null;
+  /** How far a running task is; no fraction: how much there is to do is not known. */
+  progress?: { fraction?: number | null; text?: string } | null;
   /** Why what the task made is out of date; it is not, if there is no reason. */
   stale?: string;
 }

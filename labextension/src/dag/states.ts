@@ -121,6 +121,13 @@ export function partsOf(counts: Readonly<Record<string, number>> | null | undefi
   return { total, done, families };
 }
 
+/** How far a task is, as people read it: 45 % · 45/100. */
+export function progressText(progress: { fraction?: number | null; text?: string } | null | undefined): string {
+  const fraction = progress?.fraction;
+  const percent = typeof fraction === 'number' ? `${Math.floor(100 * fraction)} %` : '';
+  return [percent, progress?.text ?? ''].filter(text => text !== '').join(' · ');
+}
+
 /** The family that colours a task: that of its children while they run or once one failed, else its own. */
 export function familyOfTask(
   state: { state: string; counts?: Readonly<Record<string, number>> | null; stale?: string } | undefined

@@ -6,12 +6,12 @@
  */
 
 import { detail } from './detail';
-import { CARD_HEIGHT, cardWidth, drawBar, picture, shorten, type Picture } from './draw';
+import { CARD_HEIGHT, cardWidth, drawBar, drawProgress, picture, shorten, type Picture } from './draw';
 import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
 import { isHidden, isWaitedFor, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
-import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, secondsOf } from './states';
+import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, progressText, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
 import { Zoom } from './zoom';
@@ -302,7 +302,12 @@ export class DagView {
     card.glyph.textContent = state === undefined ? '' : glyphOfTask(state);
     card.note.textContent = shorten(note, Math.floor((card.at.width - 46) / 6.3));
     card.element.setAttribute('aria-label', `${card.node.name}, ${note}`);
-    drawBar(card, partsOf(state?.counts));
+    const fraction = state?.progress?.fraction;
+    if (typeof fraction === 'number' && partsOf(state?.counts) === null) {
+      drawProgress(card, fraction);
+    } else {
+      drawBar(card, partsOf(state?.counts));
+    }
   }
 
   private _noteOf(node: DagNode, state: DagState | undefined): string {
@@ -317,6 +322,7 @@ export class DagView {
             ? state.state
             : this._trans.__('%1 of %2 done', parts.done, parts.total),
         failed > 0 ? this._trans.__('%1 failed', failed) : '',
+        progressText(state.progress),
         durationText(secondsOf(state))
       ]
         .filter(text => text !== '')

@@ -137,6 +137,7 @@ export class RunModel {
           attempt: 1,
           started_at: null,
           ended_at: null,
+          progress: null,
           state: { type: 'Pending', at: this.run?.created_at ?? '', message: '' }
         });
       }

@@ -15,7 +15,8 @@ export function stateOf(task: TaskRunRecord): DagState {
     message: task.state.message ?? '',
     started_at: task.started_at ?? null,
     ended_at: task.ended_at ?? null,
-    attempt: task.attempt
+    attempt: task.attempt,
+    progress: task.state.type === 'Running' ? (task.progress ?? null) : null
   };
 }
 
