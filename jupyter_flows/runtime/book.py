@@ -85,6 +85,10 @@ class Book:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keeps = keeps
+        if keeps:
+            # A run whose first task failed has given nothing, and can be gone on from all the same.
+            with contextlib.suppress(OSError):
+                os.close(_private(str(directory / BOOK), os.O_WRONLY | os.O_CREAT | os.O_APPEND))
         self._gifts: dict[str, Gift] = {}
         self._lock = threading.Lock()
         self._count = 0
