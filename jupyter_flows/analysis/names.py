@@ -14,6 +14,8 @@ from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, Wr
 from jupyter_flows.analysis.scopes import FunctionNode, target_names, terminates
 from jupyter_flows.analysis.syntax import parse
 
+_REPLACED = frozenset({"str", "tuple", "numbers", "mask", "builtin"})
+"""Kinds of which an augmented assignment makes a new object."""
 _SWALLOWERS = frozenset({"suppress", "raises", "assertRaises", "ExitStack"})
 State = tuple[dict[str, Binding], dict[str, Binding]]
 
@@ -132,17 +134,22 @@ class Statements(Definitions):
         target = node.target
         if isinstance(target, ast.Name):
             old = self.load(target.id)
-            added = self.evaluate(node.value)
-            self.operate(old)
-            if any(obj.kind not in {"str", "tuple", "numbers", "mask", "builtin"} for obj in old):
-                self.ledger.change(old, "augmented assignment", label=self.root_label(target))
-                for obj in old:
-                    obj.parts |= contents(added)
+            self._augment(target, old, self.evaluate(node.value))
             self.store(target.id, old, "augmented")
             return
-        self.evaluate(node.value)
-        self.evaluate(target)
-        self.assign(target, EMPTY, None, how="augmented assignment")
+        added = self.evaluate(node.value)
+        # What is assigned is the item that was there: other names of it see the change.
+        old = self.evaluate(target)
+        self._augment(target, old, added)
+        self.assign(target, old, None, how="augmented assignment")
+
+    def _augment(self, target: ast.expr, old: Value, added: Value) -> None:
+        """Change in place what ``+=`` finds, unless it can only make something new."""
+        self.operate(old)
+        if any(obj.kind not in _REPLACED for obj in old):
+            self.ledger.change(old, "augmented assignment", label=self.root_label(target))
+            for obj in old:
+                obj.parts |= contents(added)
 
     def _do_typealias(self, node: ast.stmt) -> None:  # Python 3.12
         self.store(node.name.id, frozenset({Obj()}), "type alias")  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import io
 import random
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
@@ -36,6 +36,10 @@ def seen(value: Any, depth: int = 0) -> Any:
     return type(value).__name__
 
 
+DELETED = ("deleted",)
+"""What is seen of a name that a cell deleted; no picture of a value is a tuple."""
+
+
 class TooLong(Exception):
     """A cell of a generated notebook that would run for ever."""
 
@@ -56,11 +60,12 @@ def _limit(lines: int = 3000) -> Any:
 
 
 class Stores(MutableMapping[str, Any]):
-    """The namespace of a cell: remembers which names were bound, also to the value they had."""
+    """The namespace of a cell: remembers which names were bound, also to the value they had, or deleted."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
         self.bound: set[str] = set()
+        self.deleted: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
         return self.namespace[name]
@@ -71,6 +76,7 @@ class Stores(MutableMapping[str, Any]):
 
     def __delitem__(self, name: str) -> None:
         del self.namespace[name]
+        self.deleted.add(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.namespace)
@@ -129,7 +135,12 @@ def run_in(
                 or (watched is not None and name in watched[number])
             )
         }
+        bound |= {name: DELETED for name in stores.deleted - set(namespace)}
         observed[number] = (_ADDRESS.sub("0x…", printed.getvalue()), bound, problem)
+    for value in namespace.values():
+        # Where the cell that drives it was left out, Python would warn when it is thrown away.
+        if isinstance(value, Coroutine):
+            value.close()
     return observed
 
 

@@ -10,7 +10,7 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -48,9 +48,8 @@ def differences(
 ) -> list[tuple[Order, int, Any, Any]]:
     """Run *cells* by their graph; return where a cell then gives something else, and what."""
     analysis = graph(*cells)
-    # What a cell may bind or change on a way that it does not go is nothing that it gives.
-    writes: dict[int, frozenset[str]] = {cell.index: frozenset() for cell in analysis.cells}
-    expected = run_in(cells, range(1, len(cells) + 1), writes)
+    numbers = range(1, len(cells) + 1)
+    expected = run_in(cells, numbers)
     # What reads hidden state that nobody could see has said so; what is built on it follows.
     excused = warned(analysis)
     excused |= {
@@ -60,29 +59,17 @@ def differences(
     }
     found = []
     for order in orders_of(analysis, chance, count=count):
-        seen = run_in(cells, order, writes)
+        seen = run_in(cells, order)
         # Of a sequence that was made for one cell only that cell counts: others may lack what they need.
-        judged = order if len(order) == len(cells) else order[-1:]
-        found += [
-            (order, cell, expected[cell], seen[cell])
-            for cell in judged
-            if cell not in excused and not _alike(expected[cell], seen[cell], writes[cell])
-        ]
+        judged = [cell for cell in (order if len(order) == len(cells) else order[-1:]) if cell not in excused]
+        # A function that gives a global the value it had leaves nothing to be seen: then it is looked at.
+        once = {cell: set(expected[cell][1]) ^ set(seen[cell][1]) for cell in judged}
+        whole, other = expected, seen
+        if any(once.values()):
+            looked_at = {cell: once.get(cell, set()) for cell in numbers}
+            whole, other = run_in(cells, numbers, looked_at), run_in(cells, order, looked_at)
+        found += [(order, cell, whole[cell], other[cell]) for cell in judged if whole[cell] != other[cell]]
     return found
-
-
-def _alike(expected: Any, seen: Any, writes: Collection[str]) -> bool:
-    """Whether a cell did the same; a name that its source does not show counts if it was bound both times.
-
-    A function that gives a global the value that it had already leaves nothing to be seen.
-    """
-    (printed, bound, problem), (other_printed, other_bound, other_problem) = expected, seen
-    return (printed, problem) == (other_printed, other_problem) and all(
-        bound.get(name, missing) == other_bound.get(name, missing)
-        for name in {*bound, *other_bound}
-        for missing in [object()]
-        if name in writes or (name in bound and name in other_bound)
-    )
 
 
 class Figures:
