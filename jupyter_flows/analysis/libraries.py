@@ -37,7 +37,6 @@ _ELEMENTS = {
     "pop",
     "popitem",
     "setdefault",
-    "values",
     "popleft",
     "__getitem__",
     "get_nowait",
@@ -311,11 +310,14 @@ class Libraries(Builtins):
             copied = Obj(obj.kind if obj.kind in {"list", "dict", "set"} else "unknown")
             copied.parts |= obj.parts if obj.kind in {"list", "dict", "set"} else set()
             return frozenset({copied})
-        if name in {"items", "iterrows", "itertuples", "keys"}:
-            pair = Obj("tuple")
-            pair.parts |= contents(one)
+        if name in {"items", "iterrows", "itertuples", "keys", "values"}:
             listed = Obj("list")
-            listed.parts.add(pair)
+            if name == "values":
+                listed.parts |= contents(one)
+            else:
+                pair = Obj("tuple")
+                pair.parts |= contents(one)
+                listed.parts.add(pair)
             # Such a view is live: who reads it reads what the dictionary has become.
             listed.receiver = one
             return frozenset({listed})
