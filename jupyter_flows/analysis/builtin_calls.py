@@ -17,7 +17,7 @@ from jupyter_flows.analysis.knowledge import (
     PASSIVE,
     WRITTEN_KEYWORDS,
 )
-from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, contents, union
+from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, contents, paired, union
 from jupyter_flows.analysis.syntax import parse
 
 _NAMESPACE_PURE = {"keys", "__contains__"}
@@ -169,6 +169,8 @@ class Builtins(Magics):
                 return given | everything
             made = Obj("list" if name == "sorted" else name)
             made.parts |= given | union([EMPTY, *keywords.values()])
+            if name == "dict" and not any(obj.kind == "dict" for obj in first):
+                made.parts |= paired(given)
             return frozenset({made})
         if name in PASSIVE:
             self.consume(everything)

@@ -21,13 +21,14 @@ from jupyter_flows.analysis.knowledge import (
     PYPLOT_DRAWS,
     PYPLOT_ENDS,
     PYPLOT_FINISHES,
+    PYPLOT_LOOKS,
     PYPLOT_STARTS,
     SEABORN_DRAWS,
     SKLEARN_RANDOM,
     WELL_KNOWN,
     words,
 )
-from jupyter_flows.analysis.objects import Obj, Value
+from jupyter_flows.analysis.objects import EMPTY, Obj, Value, union
 
 _SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
 _NOT_DRAWS = words("""
@@ -186,12 +187,22 @@ class Channels(Expressions):
             ledger.read_channel("mpl:figure")
             if ledger.channels.get("mpl:figure"):
                 ledger.warn("works on the figure that another cell left open (mpl:figure)")
+                self._open_figures(is_changed=name not in PYPLOT_LOOKS)
             ledger.write_channel("mpl:figure", "figure changed", keeps_earlier=True)
         elif name in PYPLOT_ENDS:
             if not self.figure_is_own:
                 ledger.read_channel("mpl:figure")
             self.figure_is_own = False
             ledger.channels["mpl:figure"] = []
+
+    def _open_figures(self, *, is_changed: bool) -> None:
+        """Note that pyplot looks at the named figures or changes them: any may be the present one."""
+        for name, binding in list(self.ledger.module.variables.items()):
+            held = binding.value | union([EMPTY, *(frozenset(obj.parts) for obj in binding.value)])
+            if any(obj.kind == "figure" for obj in held):
+                figures = self.ledger.read_name(name)
+                if is_changed:
+                    self.ledger.change(figures, "figure changed through pyplot", label=name)
 
     def _seaborn(self, name: str, keywords: dict[str, Value]) -> None:
         if name in {

@@ -53,6 +53,9 @@ def analyse(
     taken: list[CellEdge] = []
     for edge in edges:
         (taken if (edge.source_index, edge.target_index) in denied else kept).append(edge)
+    if taken:
+        kept += _in_place_of(taken, kept, infos, denied)
+        kept.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
     for edge in taken:
         info = infos[edge.target_index - 1]
         said = f"does not wait for cell {edge.source_index} (--not-after), although {edge.reason}"
@@ -77,6 +80,35 @@ def _denied(infos: list[CellInfo]) -> set[tuple[int, int]]:
         for name in (info.options.not_after if info.options else ())
         if name in by_name
     }
+
+
+def _in_place_of(
+    taken: list[CellEdge], kept: list[CellEdge], infos: list[CellInfo], denied: set[tuple[int, int]]
+) -> list[CellEdge]:
+    """Return edges to whoever gave the names before the denied cells did: their reader needs one."""
+    above: dict[int, int] = {}
+    for edge in kept:
+        if edge.kind != "order" and edge.source_index < edge.target_index:
+            # Sorted by target: all that is above the source is known by now.
+            reached = above.get(edge.source_index, 0) | 1 << edge.source_index
+            above[edge.target_index] = above.get(edge.target_index, 0) | reached
+    found: dict[tuple[int, int], dict[str, str]] = {}
+    for edge in taken:
+        source, target = edge.source_index, edge.target_index
+        for name in edge.names if edge.kind == "data" else ():
+            # Nearest first: it stands below whoever it had the object from itself.
+            for earlier in reversed(infos[: source - 1]):
+                maker = earlier.index
+                if (
+                    name not in earlier.writes
+                    or (maker, target) in denied
+                    or above.get(target, 0) >> maker & 1
+                ):
+                    continue
+                reason = f"cell {target} reads `{name}`, as it is before cell {source} (--not-after)"
+                found.setdefault((maker, target), {})[name] = f"{reason}: from cell {maker}"
+                above[target] = above.get(target, 0) | above.get(maker, 0) | 1 << maker
+    return [_edge(source, target, "data", reasons) for (source, target), reasons in found.items()]
 
 
 def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:

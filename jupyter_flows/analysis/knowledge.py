@@ -157,6 +157,7 @@ title xlabel ylabel legend xlim ylim xticks yticks grid colorbar savefig gcf gca
 axhline axvline annotate text clim sca draw margins axis subplots_adjust twinx twiny axhspan axvspan
 get_fignums
 """)
+PYPLOT_LOOKS = words("savefig get_fignums")
 PYPLOT_ENDS = words("show close clf cla")
 SEABORN_DRAWS = words("""
 histplot kdeplot ecdfplot rugplot scatterplot lineplot boxplot violinplot stripplot swarmplot barplot

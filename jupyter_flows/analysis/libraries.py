@@ -30,7 +30,7 @@ from jupyter_flows.analysis.knowledge import (
     VIEWS,
     WELL_KNOWN,
 )
-from jupyter_flows.analysis.objects import EMPTY, Obj, Value, contents, union
+from jupyter_flows.analysis.objects import EMPTY, Obj, Value, contents, paired, union
 
 _ELEMENTS = {
     "get",
@@ -254,7 +254,8 @@ class Libraries(Builtins):
             if name in HOLDING or name.startswith(("add_", "append_", "insert_", "register_")):
                 obj.parts |= everything
             if name in {"extend", "update", "extendleft"}:
-                obj.parts |= contents(everything)
+                listed = frozenset(inner for inner in everything if inner.kind != "dict" and name == "update")
+                obj.parts |= contents(everything) | paired(contents(listed))
             if obj.kind == "file" and obj.qual == "written":
                 self.ledger.update_channel(f"file:{obj.const or '?'}", "file written")
         self.change_arguments(name if name in {"dump", "to_sql"} else "", arguments, keywords, node)

@@ -58,6 +58,12 @@ class Statements(Definitions):
             return EMPTY
         marker = Obj("text")
         self.active.append(marker)
+        if self.frame.kind == "function":
+            # Text is compiled apart from the function: a local that has no value yet hides no global.
+            unbound = self.frame.locals - set(self.frame.variables)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Name) and node.id in unbound and isinstance(node.ctx, ast.Load):
+                    self.ledger.read_name(node.id)
         for node in ast.walk(tree):
             if hasattr(node, "lineno"):
                 node.lineno = self.ledger.line  # lines of the text mean nothing in the cell

@@ -164,6 +164,11 @@ def contents(value: Value) -> Value:
     return frozenset(found)
 
 
+def paired(value: Value) -> Value:
+    """Return what a dictionary holds that is made of such pairs: ``dict(zip(…))``."""
+    return contents(frozenset(obj for obj in value if obj.kind in {"tuple", "list"}))
+
+
 def closure_of(value: Value, *, depth: int) -> Iterator[Obj]:
     """Yield the objects within *depth* steps of *value*, each once."""
     seen: set[Obj] = set()

@@ -65,6 +65,22 @@ def test_a_denied_edge_is_gone_but_told():
     assert why("load", "note", *cells)[1].startswith("  denied by --not-after: cell 2 reads `rows`")
 
 
+def test_who_gave_a_name_before_the_denied_cell_is_needed_instead():
+    cells = [
+        "%%task load\nrows = [3, 1]",
+        "%%task sort\nrows.sort()",
+        "%%task late --not-after sort\nz = rows",
+    ]
+    assert why("load", "late", *cells) == [
+        "load → late",
+        "  data: cell 3 reads `rows`, as it is before cell 2 (--not-after): from cell 1",
+    ]
+    over = ["%%task load\nx = 1", "%%task over\nx = 2", "%%task late --not-after over\nz = x"]
+    assert [(edge.source_index, edge.target_index) for edge in graph(*over).dependencies] == [(1, 3)]
+    both = [*cells[:2], "%%task late --not-after load,sort\nz = rows"]
+    assert [(edge.source_index, edge.target_index) for edge in graph(*both).dependencies] == [(1, 2)]
+
+
 def test_a_name_that_no_cell_has_brings_the_nearest():
     with pytest.raises(InvalidOption, match=r"no cell is called 'lod'; did you mean load\?"):
         why("lod", "clean")
