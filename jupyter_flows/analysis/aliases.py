@@ -451,6 +451,16 @@ class Expressions:
             path.const = f"{texts[0]}/{texts[1]}"
         return path
 
+    def _on_yield(self, node: ast.Yield) -> Value:
+        """Give the value to whoever consumes the generator; what is sent in may be anything."""
+        self.frame.returns |= self.evaluate(node.value)
+        return frozenset({Obj()})
+
+    def _on_yieldfrom(self, node: ast.YieldFrom) -> Value:
+        given = self.iterate(self.evaluate(node.value))
+        self.frame.returns |= given
+        return given
+
     def _on_listcomp(self, node: ast.ListComp) -> Value:
         return self._comprehension("list", node.generators, [node.elt])
 
