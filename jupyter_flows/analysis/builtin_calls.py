@@ -164,7 +164,9 @@ class Builtins(Magics):
             if callables:
                 self.hand_over(arguments, keywords, elements=given)
             if name in {"any", "all", "sum"}:
-                return frozenset({Obj()}) if name == "sum" and given else EMPTY
+                total = Obj()
+                total.parts |= contents(given)  # lists added up share their elements
+                return frozenset({total}) if name == "sum" and given else EMPTY
             if name in {"min", "max"}:
                 return given | everything
             made = Obj("list" if name == "sorted" else name)

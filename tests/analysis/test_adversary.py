@@ -70,6 +70,7 @@ CASES: dict[str, list[str]] = {
     "what with binds is what was yielded": ["import contextlib\nys = [3]\n@contextlib.contextmanager\ndef ctx():\n    yield ys", "with ctx() as zs: pass", "ys.append(1)", "ws = zs"],
     "what a generator function yields is shared": ["ys = [3]\ndef gen():\n    yield ys", "for zs in gen(): pass", "ys.append(1)", "ws = zs"],
     "what a generator passes on is shared": ["ys = [3]; rows = [ys]\ndef gen():\n    yield from rows", "for zs in gen(): pass", "ys.append(1)", "ws = zs"],
+    "sum of lists shares elements": ["a = [[1]]", "b = sum((a for i in range(2)), [])", "a[0].append(2)", "c = b"],
     "dict views are live": ["d = {'a': 1}", "k = d.keys()", "d['b'] = 2", "print(list(k))"],
     "iterator is used up": ["it = iter([1, 2, 3])", "a = next(it)", "b = next(it)", "print(b)"],
     "generator is used up": ["g = (x for x in range(3))", "a = list(g)", "b = list(g)", "print(b)"],
