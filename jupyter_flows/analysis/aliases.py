@@ -11,8 +11,21 @@ import ast
 from jupyter_flows.analysis.classes import lookup, special_methods
 from jupyter_flows.analysis.knowledge import MUTATORS, VIEWS
 from jupyter_flows.analysis.ledger import Ledger
-from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, contents, merge, union
+from jupyter_flows.analysis.objects import (
+    EMPTY,
+    Binding,
+    Frame,
+    Obj,
+    Value,
+    both,
+    contents,
+    in_order,
+    merge,
+    union,
+)
 
+State = tuple[int, dict[str, Binding]]
+"""A position on the trail of the module's names, and the variables of the frame at work."""
 _CONTAINER_KINDS = frozenset({"list", "dict", "set", "tuple", "lazy"})
 _PROPERTIES = {"property", "cached_property", "setter", "getter"}
 
@@ -27,7 +40,11 @@ class Expressions:
         self.hidden_names: list[tuple[str, ...]] = []
         """Type parameters in force."""
         self.constant_names: dict[str, str] = {}
-        self.postpones_annotations = False
+
+    def begin_cell(self) -> None:
+        """Forget what is per cell, also what a walk that was broken off has left."""
+        self.frame = self.ledger.module
+        self.hidden_names = []
 
     # -- to be provided by what builds on this -----------------------------------------------------------
 
@@ -283,7 +300,7 @@ class Expressions:
             return found
         self.hidden_item(container, node.slice)
         result = set(self.operate(container))
-        for obj in container:
+        for obj in in_order(container):
             result |= self.item_of(obj, node.slice, index)
         return frozenset(result)
 
@@ -322,7 +339,7 @@ class Expressions:
     def attribute_of(self, container: Value, name: str) -> Value:
         """Return what ``container.name`` may be; properties are called."""
         found: set[Obj] = set()
-        for obj in container:
+        for obj in in_order(container):
             found |= self._attribute(obj, name)
         return frozenset(found)
 
@@ -382,7 +399,7 @@ class Expressions:
 
     def _bind_methods(self, found: Value, receiver: Value) -> Value:
         bound: set[Obj] = set()
-        for function in found:
+        for function in in_order(found):
             if function.kind != "function":
                 bound.add(function)
             elif function.qual in _PROPERTIES:
@@ -402,7 +419,10 @@ class Expressions:
         if qual in self.ledger.modules:
             found = self.ledger.modules[qual]
         else:
-            found = self.ledger.members.setdefault(qual, Obj("member", qual))
+            known: Obj | None = self.ledger.members.get(qual)
+            if known is None:
+                known = self.ledger.members[qual] = self.ledger.one("member", qual)
+            found = known
         module.parts.add(found)
         return found
 
@@ -411,7 +431,7 @@ class Expressions:
     def consume(self, value: Value) -> Value:
         """Do the work that lazy objects in *value* have put off; return what it gives."""
         given: set[Obj] = set()
-        for obj in value:
+        for obj in in_order(value):
             if obj.thunk is not None:
                 thunk, obj.thunk = obj.thunk, None
                 # Put back afterwards: another cell may consume the rest.
@@ -423,7 +443,7 @@ class Expressions:
         """Return what a loop over *value* yields."""
         given = self.consume(value)
         self.operate(value)
-        for obj in value:
+        for obj in in_order(value):
             if obj.kind == "namespace":
                 self.ledger.warn("looks at the names of its namespace: they depend on all cells above")
                 self.ledger.read_everything()
@@ -434,7 +454,7 @@ class Expressions:
     def operate(self, value: Value) -> Value:
         """Run the special methods that operators, ``print``, ``with`` and ``for`` would call."""
         given: set[Obj] = set()
-        for obj in value:
+        for obj in in_order(value):
             cls = obj.cls
             if cls is None:
                 continue
@@ -532,21 +552,19 @@ class Expressions:
 
     # -- ways through the code ---------------------------------------------------------------------------
 
-    def snapshot(self) -> tuple[dict[str, Binding], dict[str, Binding]]:
-        """Return the bindings of the module and of the frame at work, to come back to."""
-        return dict(self.ledger.module.variables), dict(self.frame.variables)
+    def snapshot(self) -> State:
+        """Return where the module's bindings and those of the frame at work are, to come back to."""
+        return len(self.ledger.names.trail), {} if self.frame.kind == "module" else dict(self.frame.variables)
 
-    def restore(self, state: tuple[dict[str, Binding], dict[str, Binding]]) -> None:
+    def restore(self, state: State) -> None:
         """Go back to *state*."""
-        if self.frame.kind == "module":
-            self.frame.variables = dict(state[0])
-        else:
-            self.ledger.module.variables, self.frame.variables = dict(state[0]), dict(state[1])
+        self.ledger.names.go_back(state[0])
+        if self.frame.kind != "module":
+            self.frame.variables = dict(state[1])
 
-    def join(self, state: tuple[dict[str, Binding], dict[str, Binding]]) -> None:
+    def join(self, state: State) -> None:
         """Go on with what either the present way or *state* left behind."""
-        module = self.ledger.module
-        module.variables = merge(module.variables, state[0])
+        self.ledger.names.join(state[0], both)
         if self.frame.kind != "module":
             self.frame.variables = merge(self.frame.variables, state[1])
 

@@ -270,9 +270,11 @@ class Builtins(Magics):
 
     def module_object(self, qual: str) -> Obj:
         """Return the one object that stands for a module."""
-        found = self.ledger.modules.get(qual)
+        found: Obj | None = self.ledger.modules.get(qual)
         if found is None:
-            found = self.ledger.modules[qual] = self.ledger.members.pop(qual, Obj("module", qual))
+            found = self.ledger.modules[qual] = self.ledger.members.pop(qual) or self.ledger.one(
+                "module", qual
+            )
             found.kind = "module"
         return found
 

@@ -15,7 +15,7 @@ from jupyter_flows.analysis.knowledge import (
     MUTATORS,
 )
 from jupyter_flows.analysis.libraries import Libraries
-from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, closure_of, contents, union
+from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, closure_of, contents, in_order, union
 from jupyter_flows.analysis.scopes import FunctionNode, locals_of
 
 MAX_CALLS = 1500
@@ -36,7 +36,6 @@ class Calls(Libraries):
         self.thrown_away: ast.Call | None = None
         self.shown: ast.expr | None = None
         """The cell's last expression."""
-        self.defaults: dict[Obj, dict[str, Value]] = getattr(self, "defaults", {})
 
     # -- provided by statements --------------------------------------------------------------------------
 
@@ -72,11 +71,14 @@ class Calls(Libraries):
         if receiver is not None:
             assert isinstance(function, ast.Attribute)
             results += [
-                self._call_on(obj, function, arguments, keywords, node, is_bare=is_bare) for obj in receiver
+                self._call_on(obj, function, arguments, keywords, node, is_bare=is_bare)
+                for obj in in_order(receiver)
             ]
             if not receiver:
                 self.hand_over(arguments, keywords)
-        results += [self._call_one(callee, arguments, keywords, node, is_bare=is_bare) for callee in callees]
+        results += [
+            self._call_one(callee, arguments, keywords, node, is_bare=is_bare) for callee in in_order(callees)
+        ]
         if receiver is None and not callees:
             self.hand_over(arguments, keywords)
             results.append(frozenset({Obj()}))
@@ -86,7 +88,8 @@ class Calls(Libraries):
         """Call what *functions* may be, with no syntax to look at."""
         results = [EMPTY]
         results += [
-            self._call_one(function, arguments, keywords, None, is_bare=False) for function in functions
+            self._call_one(function, arguments, keywords, None, is_bare=False)
+            for function in in_order(functions)
         ]
         return union(results)
 
@@ -118,7 +121,8 @@ class Calls(Libraries):
         if found:
             results = [EMPTY]
             results += [
-                self._call_one(callee, arguments, keywords, node, is_bare=is_bare) for callee in found
+                self._call_one(callee, arguments, keywords, node, is_bare=is_bare)
+                for callee in in_order(found)
             ]
             return union(results)
         return self.method(obj, name, arguments, keywords, node, is_bare=is_bare)
@@ -145,7 +149,9 @@ class Calls(Libraries):
             return self.apply(callee, arguments, keywords)
         if callee.kind == "bound":
             given = [callee.receiver, *arguments] if callee.receiver else arguments
-            return union([EMPTY, *(self.apply(function, given, keywords) for function in callee.parts)])
+            return union(
+                [EMPTY, *(self.apply(function, given, keywords) for function in in_order(callee.parts))]
+            )
         if callee.kind == "class":
             return self.instantiate(callee, arguments, keywords)
         if callee.kind == "method":
@@ -160,7 +166,7 @@ class Calls(Libraries):
                 return self.invoke(own, [frozenset({callee}), *arguments], keywords)
         # A partial, a decorated function, a model: whatever it holds may run.
         self.hand_over([frozenset({callee}), *arguments], keywords)
-        held = [inner for inner in callee.parts if inner.kind in {"function", "bound", "class"}]
+        held = [inner for inner in in_order(callee.parts) if inner.kind in {"function", "bound", "class"}]
         results = [self.apply_unknown(inner, union([EMPTY, *arguments])) for inner in held]
         if is_bare and callee.kind not in {"mask", "numbers"}:
             self.ledger.change(frozenset({callee}), "called")
@@ -238,7 +244,7 @@ class Calls(Libraries):
     ) -> None:
         from jupyter_flows.analysis.objects import Binding
 
-        given: dict[str, Value] = dict(self.defaults.get(function, {}))
+        given: dict[str, Value] = dict(function.defaults or {})
         names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
         given |= dict(zip(names, arguments, strict=False))
         extra = union([EMPTY, *arguments[len(names) :]])
@@ -267,7 +273,8 @@ class Calls(Libraries):
         if callee.kind == "bound":
             results = [EMPTY]
             results += [
-                self.apply_any(function, elements, receiver=callee.receiver) for function in callee.parts
+                self.apply_any(function, elements, receiver=callee.receiver)
+                for function in in_order(callee.parts)
             ]
             return union(results)
         if callee.kind == "class":
@@ -334,7 +341,7 @@ class Calls(Libraries):
                         if name not in {"__init__", "__new__", "__init_subclass__"}:
                             results += [
                                 self.apply_any(function, elements, receiver=frozenset({obj}))
-                                for function in functions
+                                for function in in_order(functions)
                             ]
                 elif obj.kind in {"function", "bound"} and (obj in value or not self._is_method(obj)):
                     results.append(self.apply_unknown(obj, elements))

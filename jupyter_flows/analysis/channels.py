@@ -28,7 +28,7 @@ from jupyter_flows.analysis.knowledge import (
     WELL_KNOWN,
     words,
 )
-from jupyter_flows.analysis.objects import EMPTY, Obj, Value, union
+from jupyter_flows.analysis.objects import EMPTY, Obj, Value, in_order, union
 
 _SEEDS = {"seed", "set_state", "setstate", "manual_seed", "manual_seed_all", "set_random_seed", "set_seed"}
 _NOT_DRAWS = words("""
@@ -56,6 +56,7 @@ class Channels(Expressions):
 
     def begin_cell(self) -> None:
         """Forget what is per cell."""
+        super().begin_cell()
         self.figure_is_own = False
 
     # -- calls of library functions ----------------------------------------------------------------------
@@ -366,7 +367,7 @@ class Channels(Expressions):
 
     def hidden_item(self, container: Value, key: ast.expr) -> None:
         """Note ``os.environ["K"]`` and ``Out[3]`` being read."""
-        for obj in container:
+        for obj in in_order(container):
             if obj.qual == "os.environ":
                 self.read_environment(
                     key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
@@ -382,7 +383,7 @@ class Channels(Expressions):
     def changes_hidden(self, container: Value, key: ast.expr | None) -> bool:
         """Note a change of hidden state by item assignment; True if that is all it is."""
         is_hidden = False
-        for obj in container:
+        for obj in in_order(container):
             if obj.qual == "os.environ":
                 self.write_environment(
                     key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None

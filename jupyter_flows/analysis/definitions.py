@@ -9,9 +9,9 @@ import ast
 
 from jupyter_flows.analysis.calls import Calls
 from jupyter_flows.analysis.classes import lookup
-from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, union
+from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, in_order, union
 from jupyter_flows.analysis.scopes import FunctionNode, locals_of
-from jupyter_flows.analysis.stars import public_names
+from jupyter_flows.analysis.stars import is_fixed, public_names
 
 
 class Definitions(Calls):
@@ -52,7 +52,7 @@ class Definitions(Calls):
                 self.store(alias.name, frozenset({Obj("builtin", alias.name)}), "imported")
                 self._note_definition(alias.name)
             if any(alias.name == "annotations" for alias in node.names):
-                self.postpones_annotations = True
+                self.ledger.settings["postpones annotations"] = True
             return
         self.import_effects(qual)
         module = self._submodule(qual) if node.level == 0 else self.module_object(qual)
@@ -68,6 +68,8 @@ class Definitions(Calls):
 
     def _import_star(self, qual: str, module: Obj) -> None:
         names = public_names(qual)
+        if not is_fixed(qual):
+            self.ledger.depend_on_disk()
         if names is not None:
             for name in names:
                 self.store(name, frozenset({self.member(module, name)}), "imported")
@@ -108,7 +110,7 @@ class Definitions(Calls):
             "classmethod",
         }:
             function.qual = last
-        for obj in decorator:
+        for obj in in_order(decorator):
             # A registry or an application keeps what it decorates.
             if obj.kind not in {"member", "module", "builtin"} and not (obj.kind == "unknown" and obj.qual):
                 self.ledger.change(frozenset({obj}), "used as a decorator")
@@ -133,7 +135,7 @@ class Definitions(Calls):
             if keyword_default is not None:
                 given[argument.arg] = self.evaluate(keyword_default)
         function.parts |= union([EMPTY, *given.values()])
-        self.defaults[function] = given
+        function.defaults = given
         if not isinstance(node, ast.Lambda):
             own = self._type_parameters(node, name)
             self.hidden_names = [*self.hidden_names, own]
@@ -154,7 +156,7 @@ class Definitions(Calls):
 
     def annotation(self, node: ast.expr) -> None:
         """Read an annotation, unless annotations are postponed."""
-        if not self.postpones_annotations:
+        if "postpones annotations" not in self.ledger.settings:
             self.evaluate(node)
             return
         for name in ast.walk(node):

@@ -44,14 +44,29 @@ def analyse(
     [(1, 3, ('k',)), (2, 3, ('f',))]
     """
     walker = Statements(Ledger())
-    infos = [_read_cell(walker, cell, all_cells=all_cells, plain_as_tasks=plain_as_tasks) for cell in cells]
+    infos = [read_cell(walker, cell, all_cells=all_cells, plain_as_tasks=plain_as_tasks) for cell in cells]
+    return assemble(walker.ledger, infos, Told())
+
+
+class Told:
+    """Edges as they were put into words the last time, cell by cell."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, tuple[dict[tuple[int, str], dict[str, str]], list[CellEdge]]] = {}
+        """Target -> what the ledger says, and its edges."""
+        self.order: dict[int, tuple[list[tuple[int, str, str]], dict[int, CellEdge]]] = {}
+        """Target -> what the ledger says, and its edges by their sources."""
+
+
+def assemble(ledger: Ledger, infos: list[CellInfo], told: Told) -> Analysis:
+    """Return what the walk over all cells has found; *told* keeps what need not be said anew."""
     infos = _named_apart(infos)
-    edges = [*_found_edges(walker.ledger), *_declared_edges(infos)]
+    edges = [*_found_edges(ledger, told), *_declared_edges(infos)]
     edges.sort(key=lambda edge: (edge.target_index, edge.source_index, edge.kind))
     denied = _denied(infos)
-    kept: list[CellEdge] = []
+    kept: list[CellEdge] = [] if denied else edges
     taken: list[CellEdge] = []
-    for edge in edges:
+    for edge in edges if denied else ():
         (taken if (edge.source_index, edge.target_index) in denied else kept).append(edge)
     if taken:
         kept += _in_place_of(taken, kept, infos, denied)
@@ -60,14 +75,20 @@ def analyse(
         info = infos[edge.target_index - 1]
         said = f"does not wait for cell {edge.source_index} (--not-after), although {edge.reason}"
         infos[edge.target_index - 1] = msgspec.structs.replace(info, warnings=(*info.warnings, said))
-    opaque = sum(1 << info.index for info in infos if info.is_opaque)
-    together = tuple(_bits(walker.ledger.together | opaque))
+    together = 0
+    for info in infos:
+        if info.is_opaque:
+            together |= 1 << info.index
+    shared: set[str] = set()
+    for cells, names in ledger.together.values():
+        together |= cells
+        shared |= names
     return Analysis(
         cells=tuple(infos),
         edges=tuple(kept),
         denied=tuple(taken),
-        together=together,
-        shared=_sorted(walker.ledger.shared),
+        together=tuple(_bits(together)),
+        shared=_sorted(shared),
     )
 
 
@@ -111,13 +132,13 @@ def _in_place_of(
     return [_edge(source, target, "data", reasons) for (source, target), reasons in found.items()]
 
 
-def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:
+def read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as_tasks: bool) -> CellInfo:
+    """Walk one cell and return what it reads and writes; the edges to it are in the ledger then."""
     ledger = walker.ledger
-    bound = frozenset(ledger.module.variables)
     ledger.begin(cell.index)
     walker.begin_cell()
     parsed = parse(cell.source)
-    role = role_of(cell, parsed.tree, bound=bound)
+    role = role_of(cell, parsed.tree, bound=ledger.names)
     if plain_as_tasks and role == "plain":
         role = "task"
     options, option_error = _options(cell)
@@ -132,7 +153,7 @@ def _read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_a
         ledger.reads.add(missing)
         ledger.warn(f"reads `{missing}` (line {line}), which no cell above gives a value")
     if _shows_output(parsed, cell.source):
-        ledger.outputs.append(Write(cell.index, 1, "shown"))
+        ledger.outputs[cell.index] = Write(cell.index, 1, "shown")
     return CellInfo(
         index=cell.index,
         id=cell.id,
@@ -162,14 +183,14 @@ def _walk(walker: Statements, parsed: Parsed, options: TaskOptions | None) -> No
         ledger.warn(parsed.warning)
     if parsed.tree is None:
         for word in parsed.words:
-            if word in ledger.module.variables:
+            if word in ledger.names:
                 ledger.read_name(word)
         for target in parsed.targets:
-            earlier = ledger.module.variables.get(target)
+            earlier = ledger.names.get(target)
             ledger.bind_name(target, earlier.value if earlier else EMPTY, "bound, as far as can be guessed,")
             if earlier is not None:
-                kept = ledger.module.variables[target]
-                ledger.module.variables[target] = kept._replace(writers=(*earlier.writers, *kept.writers))
+                kept = ledger.names[target]
+                ledger.names[target] = kept._replace(writers=(*earlier.writers, *kept.writers))
     else:
         walker.type_parameters = parsed.type_parameters
         try:
@@ -261,16 +282,24 @@ def _named_apart(infos: list[CellInfo]) -> list[CellInfo]:
     return apart
 
 
-def _found_edges(ledger: Ledger) -> list[CellEdge]:
+def _found_edges(ledger: Ledger, told: Told) -> list[CellEdge]:
     edges: list[CellEdge] = []
     upstream: dict[int, int] = {}
-    for (source, target, kind), reasons in ledger.edges.items():
-        upstream[target] = upstream.get(target, 0) | 1 << source
-        edges.append(_edge(source, target, "data" if kind == "data" else "channel", reasons))
-    return edges + _order_edges(ledger, upstream)
+    for target, found in ledger.edges.items():
+        known = told.found.get(target)
+        if known is None or known[0] is not found:
+            said = [
+                _edge(source, target, "data" if kind == "data" else "channel", reasons)
+                for (source, kind), reasons in found.items()
+            ]
+            known = told.found[target] = (found, said)
+        for source, _ in found:
+            upstream[target] = upstream.get(target, 0) | 1 << source
+        edges += known[1]
+    return edges + _order_edges(ledger, upstream, told)
 
 
-def _order_edges(ledger: Ledger, upstream: dict[int, int]) -> list[CellEdge]:
+def _order_edges(ledger: Ledger, upstream: dict[int, int], told: Told) -> list[CellEdge]:
     """Say who must not be overtaken, where no path of other edges says it already."""
     edges = []
     behind: dict[int, int] = {}
@@ -278,7 +307,10 @@ def _order_edges(ledger: Ledger, upstream: dict[int, int]) -> list[CellEdge]:
         reached = ledger.ancestors[target]
         for source in _bits(upstream.get(target, 0)):
             reached |= behind[source] | 1 << source
-        overtaken = ledger.overtaking.get(target, ())
+        overtaken = ledger.overtaking[target]
+        known = told.order.get(target)
+        if known is None or known[0] is not overtaken:
+            known = told.order[target] = (overtaken, {})
         readers = 0
         for mask, _, _ in overtaken:
             readers |= mask
@@ -286,12 +318,15 @@ def _order_edges(ledger: Ledger, upstream: dict[int, int]) -> list[CellEdge]:
         for source in reversed(list(_bits(readers & ~reached))):
             if reached >> source & 1:
                 continue
-            reasons = {
-                name: f"cell {target} {verb} `{name}`, which cell {source} reads as it was"
-                for mask, name, verb in overtaken
-                if mask >> source & 1
-            }
-            edges.append(_edge(source, target, "order", reasons))
+            edge = known[1].get(source)
+            if edge is None:
+                reasons = {
+                    name: f"cell {target} {verb} `{name}`, which cell {source} reads as it was"
+                    for mask, name, verb in overtaken
+                    if mask >> source & 1
+                }
+                edge = known[1][source] = _edge(source, target, "order", reasons)
+            edges.append(edge)
             reached |= behind[source] | 1 << source
         behind[target] = reached
     return edges

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import ast
 
+from jupyter_flows.analysis.aliases import State
 from jupyter_flows.analysis.classes import lookup
 from jupyter_flows.analysis.definitions import Definitions
-from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, Write, contents
+from jupyter_flows.analysis.objects import EMPTY, Binding, Frame, Obj, Value, Write, contents, in_order
 from jupyter_flows.analysis.scopes import FunctionNode, target_names, terminates
 from jupyter_flows.analysis.syntax import parse
 
 _REPLACED = frozenset({"str", "tuple", "numbers", "mask", "builtin"})
 """Kinds of which an augmented assignment makes a new object."""
 _SWALLOWERS = frozenset({"suppress", "raises", "assertRaises", "ExitStack"})
-State = tuple[dict[str, Binding], dict[str, Binding]]
 
 
 class Statements(Definitions):
@@ -179,7 +179,7 @@ class Statements(Definitions):
             self._change_path(
                 target.value, container, f"attribute `{target.attr}` set" if how == "assigned" else how
             )
-            for obj in container:
+            for obj in in_order(container):
                 obj.attrs[target.attr] = obj.attrs.get(target.attr, EMPTY) | value
                 setter = lookup(obj.cls, target.attr) if obj.cls is not None else EMPTY
                 if setter:
@@ -193,7 +193,7 @@ class Statements(Definitions):
                 return
             self.operate(container)
             self._change_path(target.value, container, "item assignment" if how == "assigned" else how)
-            for obj in container:
+            for obj in in_order(container):
                 obj.parts |= value
         else:
             self.evaluate(target)
@@ -241,7 +241,7 @@ class Statements(Definitions):
             # Results of a library function are taken to be separate objects, as in train, test = split(…).
             piece = frozenset({Obj()}) if is_separate and not isinstance(element, ast.Starred) else given
             if is_separate:
-                for obj in value:
+                for obj in in_order(value):
                     obj.parts |= piece
             self.assign(element, piece, None, how=how)
 
@@ -358,7 +358,7 @@ class Statements(Definitions):
         for item in node.items:
             value = self.evaluate(item.context_expr)
             entered: set[Obj] = set()
-            for obj in value:
+            for obj in in_order(value):
                 own = (
                     lookup(obj.cls, "__enter__") | lookup(obj.cls, "__aenter__")
                     if obj.cls is not None

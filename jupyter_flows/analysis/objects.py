@@ -7,8 +7,12 @@ have no identity that matters, so a plain number is the empty value. No rules of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+import itertools
+import operator
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from jupyter_flows.analysis.pages import Page, Watched, current, watch
 
 if TYPE_CHECKING:
     import ast
@@ -33,15 +37,26 @@ class Change(NamedTuple):
     label: str | None
 
 
-class Obj:
+_count = itertools.count()
+
+
+def next_place() -> tuple[int, int]:
+    """Return where the next object stands among all: those of a cell walked anew stand where it stands."""
+    page = current()
+    return (page.cell if page is not None else 0), next(_count)
+
+
+class Obj(Watched):
     """One abstract object. Identity is what counts; two are never equal."""
 
     __slots__ = (
-        "attrs", "bases", "change", "cls", "const", "frame", "holders", "kind", "names", "node", "parts",
-        "qual", "readers", "receiver", "thunk", "viewed",
+        "attrs", "bases", "change", "cls", "const", "defaults", "frame", "held", "kind", "marks", "names",
+        "node", "order", "parts", "qual", "receiver", "thunk", "viewed",
     )  # fmt: skip
 
     def __init__(self, kind: str = "unknown", qual: str = "", *, const: str | None = None) -> None:
+        self.page: Page | None = current()
+        self.order = next_place()
         self.kind = kind
         self.qual = qual
         """Dotted name where one is known: ``numpy.random.seed``."""
@@ -52,9 +67,9 @@ class Obj:
         self.viewed: set[Obj] = set()
         """Objects whose memory it shares: changing it changes them."""
         self.change: Change | None = None
-        self.readers = 0
-        """Bit mask of the cells that read it."""
-        self.holders = 0
+        self.marks = 0
+        """Bit mask of the cells that read it, also of those below; see ``readers``."""
+        self.held = 0
         """Bit mask of the cells that bound or read a name through which it could be reached."""
         self.names: set[str] = set()
         self.node: FunctionNode | ast.ClassDef | ast.GeneratorExp | None = None
@@ -64,6 +79,40 @@ class Obj:
         self.receiver: Value = EMPTY
         self.thunk: Callable[[], Value] | None = None
         """Work that is done when somebody consumes it: a generator, a coroutine, a ``map``."""
+        self.defaults: dict[str, Value] | None = None
+        """What a function's parameters are when they are not given."""
+
+    def mark(self, cell: int) -> None:
+        """Note that *cell* reads it."""
+        self.marks |= 1 << cell
+        page = current()
+        if page is not None:
+            page.marked.add((self, "marks"))
+
+    def hold(self, cell: int) -> None:
+        """Note that *cell* has a name through which it can be reached."""
+        self.held |= 1 << cell
+        page = current()
+        if page is not None:
+            page.marked.add((self, "held"))
+
+    def erase(self, what: str, cell: int) -> None:
+        """Take what *cell* noted away."""
+        setattr(self, what, getattr(self, what) & ~(1 << cell))
+
+    def readers(self, cell: int) -> int:
+        """Return the bit mask of the cells above *cell* that read it."""
+        page = current()
+        if page is not None:
+            page.consulted.add((self, "marks"))
+        return self.marks & (1 << cell) - 1
+
+    def holders(self, cell: int) -> int:
+        """Return the bit mask of the cells down to *cell* that had a name through which it can be reached."""
+        page = current()
+        if page is not None:
+            page.consulted.add((self, "held"))
+        return self.held & (2 << cell) - 1
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.qual or sorted(self.names)}>"
@@ -97,7 +146,7 @@ class Binding(NamedTuple):
     is_deleted: bool = False
 
 
-class Frame:
+class Frame(Watched):
     """One scope at work: the module, a call of a function, a class body, a comprehension."""
 
     __slots__ = (
@@ -113,6 +162,7 @@ class Frame:
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
+        self.page: Page | None = current()
         self.kind = kind
         self.parent = parent
         self.variables: dict[str, Binding] = {}
@@ -125,6 +175,24 @@ class Frame:
         """Stands for the variables themselves, which inner functions may change through nonlocal."""
 
 
+class ModuleFrame(Frame):
+    """The module's scope; its names note their use one by one."""
+
+    __slots__ = ()
+    is_watched: ClassVar[bool] = False
+
+
+watch(
+    Obj,
+    unnoticed=frozenset({"bases", "const", "defaults", "frame", "kind", "node", "qual", "receiver"}),
+    left_out=frozenset({"held", "marks", "order"}),
+)
+watch(
+    Frame,
+    unnoticed=frozenset({"function", "global_names", "kind", "locals", "nonlocal_names", "owner", "parent"}),
+)
+
+
 def merge(left: dict[str, Binding], right: dict[str, Binding]) -> dict[str, Binding]:
     """Join what two ways through the code leave behind."""
     if left is right:
@@ -135,9 +203,22 @@ def merge(left: dict[str, Binding], right: dict[str, Binding]) -> dict[str, Bind
         if mine is None:
             joined[name] = other
         elif mine is not other:
-            writers = tuple(dict.fromkeys((*mine.writers, *other.writers)))
-            joined[name] = Binding(writers, mine.value | other.value, mine.is_deleted and other.is_deleted)
+            joined[name] = both(mine, other)
     return joined
+
+
+def both(mine: Binding, other: Binding) -> Binding:
+    """Join two things that a name may be bound to."""
+    writers = tuple(dict.fromkeys((*mine.writers, *other.writers)))
+    return Binding(writers, mine.value | other.value, mine.is_deleted and other.is_deleted)
+
+
+def in_order(value: Collection[Obj]) -> list[Obj]:
+    """Return objects in the order in which they were made: a set's own order is that of the memory."""
+    return list(value) if len(value) < 2 else sorted(value, key=_order)
+
+
+_order = operator.attrgetter("order")
 
 
 def union(values: list[Value]) -> Value:
@@ -150,7 +231,7 @@ def union(values: list[Value]) -> Value:
 def contents(value: Value) -> Value:
     """What iterating over or indexing *value* may give; makes an inner object where nothing is known."""
     found: set[Obj] = set()
-    for obj in value:
+    for obj in in_order(value):
         if obj.kind in IMMUTABLE_KINDS or obj.kind == "numbers":
             continue
         if obj.kind == "view":
@@ -177,6 +258,6 @@ def closure_of(value: Value, *, depth: int) -> Iterator[Obj]:
         level -= seen
         if not level:
             return
-        yield from level
+        yield from in_order(level)
         seen |= level
         level = {inner for obj in level for inner in obj.reachable()}

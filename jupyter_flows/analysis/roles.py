@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 
 from jupyter_flows.analysis.knowledge import words
 from jupyter_flows.analysis.model import CellSource, Role
@@ -19,7 +20,7 @@ disable_max_rows register_matplotlib_converters set_loglevel setrecursionlimit s
 """)
 
 
-def role_of(cell: CellSource, tree: ast.Module | None, *, bound: frozenset[str]) -> Role:
+def role_of(cell: CellSource, tree: ast.Module | None, *, bound: Container[str]) -> Role:
     r"""Decide the role of *cell*; *bound* are the names that cells above have bound.
 
     Examples
@@ -87,7 +88,7 @@ def _only_defines(statement: ast.stmt) -> bool:
     return type(statement).__name__ == "TypeAlias"
 
 
-def _sets_up(statement: ast.stmt, bound: frozenset[str]) -> bool:
+def _sets_up(statement: ast.stmt, bound: Container[str]) -> bool:
     if _only_defines(statement):
         return True
     if _is_constant_assignment(statement):

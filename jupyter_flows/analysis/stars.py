@@ -24,6 +24,18 @@ _DEPTH = 5
 """How many star imports of star imports are followed."""
 
 
+def is_fixed(module: str) -> bool:
+    """Whether a star import of *module* brings the same names as long as Python runs.
+
+    Examples
+    --------
+    >>> is_fixed("math"), is_fixed("a_module_of_mine")
+    (True, False)
+    """
+    top = module.split(".", 1)[0]
+    return top in _NEVER or top in sys.stdlib_module_names
+
+
 def public_names(module: str) -> tuple[str, ...] | None:
     """Names that a star import binds, or None if they cannot be known without running code.
 
