@@ -225,10 +225,12 @@ class Shelf(dict[_K, _T]):
         page = current()
         for key, old in self.since(position).items():
             mine = self.raw(key)
-            if old is MISSING or mine is old:
+            if mine is old:
                 continue
             if page is not None:
-                page.read.add((self.label, key))
+                page.read.add((self.label, key))  # that there was none is seen, too
+            if old is MISSING:
+                continue
             self._write(key, old if mine is MISSING else both(mine, old))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     # Each of these brings the analysis with it, which %load_ext need not wait for.
     from jupyter_flows.analysis import Analysis, CellInfo
     from jupyter_flows.analysis.observed import Observed
+    from jupyter_flows.analysis.reader import Reader
     from jupyter_flows.magics.staleness import LastRun, Standing, Step
     from jupyter_flows.magics.trace import Tracer
     from jupyter_flows.notebook.read import CodeCell, NotebookCells
@@ -50,6 +51,7 @@ class Desk:
         self._is_tracing = is_tracing
         self._tracer: Tracer | None = None
         self._observed: dict[str, tuple[str, Observed]] = {}
+        self._reader: Reader | None = None
         self._read: tuple[tuple[CodeCell, ...], Analysis] | None = None
         self._merged: tuple[Analysis, dict[str, Observed], Analysis] | None = None
         self.is_catching_up = False
@@ -140,7 +142,7 @@ class Desk:
 
     def read(self, notebook: NotebookCells) -> Analysis:
         """Return what the sources of the cells say, without what their runs showed."""
-        from jupyter_flows.analysis import analyse
+        from jupyter_flows.analysis.reader import Reader
         from jupyter_flows.notebook.flow_line import declaration
 
         if self._read is None or self._read[0] != notebook.cells:
@@ -149,7 +151,9 @@ class Desk:
             with contextlib.suppress(InvalidOption):
                 declared = declaration(cell.source for cell in notebook.cells)
                 all_cells = declared.all_cells or declared.by_heading
-            self._read = (notebook.cells, analyse(notebook.plain(), plain_as_tasks=all_cells))
+            if self._reader is None or self._reader.plain_as_tasks != all_cells:
+                self._reader = Reader(plain_as_tasks=all_cells)
+            self._read = (notebook.cells, self._reader.analyse(notebook.plain()))
         return self._read[1]
 
     # -- what is out of date ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_flows.analysis import CellSource, analyse
@@ -85,7 +85,7 @@ def assert_same(reader: Reader, cells: list[dict], **how: bool) -> None:
     "how", [{}, {"plain_as_tasks": True}, {"all_cells": True}], ids=["plain", "plain as tasks", "all"]
 )
 def test_after_any_edits_it_says_what_a_fresh_analysis_says(how):
-    @settings(max_examples=150, deadline=None, phases=(Phase.generate,), report_multiple_bugs=False)
+    @settings(max_examples=150, deadline=None, report_multiple_bugs=False)
     @given(st.lists(cell, min_size=1, max_size=12), st.lists(edit, min_size=1, max_size=8), st.booleans())
     def edits(cells, changes, is_full):
         cells = [*(FIRST if is_full else []), *cells]
