@@ -198,7 +198,8 @@ class Channels(Expressions):
 
     def _open_figures(self, *, is_changed: bool) -> None:
         """Note that pyplot looks at the named figures or changes them: any may be the present one."""
-        for name, binding in list(self.ledger.module.variables.items()):
+        for name in self.ledger.names:
+            binding = self.ledger.names[name]
             held = binding.value | union([EMPTY, *(frozenset(obj.parts) for obj in binding.value)])
             if any(obj.kind == "figure" for obj in held):
                 figures = self.ledger.read_name(name)

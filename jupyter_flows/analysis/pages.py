@@ -192,11 +192,33 @@ class Shelf(dict[_K, _T]):
         self._write(key, MISSING)
         return found
 
-    def __iter__(self) -> Iterator[_K]:
+    def _look_through(self) -> None:
         page = current()
         if page is not None:
             page.all_of.add(self.label)
+
+    def __iter__(self) -> Iterator[_K]:
+        self._look_through()
         return iter(sorted(dict.keys(self)))
+
+    def __len__(self) -> int:
+        self._look_through()
+        return super().__len__()
+
+    def keys(self) -> Any:
+        """Return all keys."""
+        self._look_through()
+        return super().keys()
+
+    def values(self) -> Any:
+        """Return all entries."""
+        self._look_through()
+        return super().values()
+
+    def items(self) -> Any:
+        """Return all entries with their keys."""
+        self._look_through()
+        return super().items()
 
     def __bool__(self) -> bool:
         return any(True for _ in self)

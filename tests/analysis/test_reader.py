@@ -12,6 +12,7 @@ from jupyter_flows.analysis.reader import Reader
 from tests.analysis import generated, typed_notebooks
 
 BESIDE_NAMES = (
+    "import numpy as np\nr = np.random.default_rng(1)\na = [r]", "r.normal()", "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()", "c = [fig]", "plt.savefig('p.png')", "import random; b = (random.Random(2), 1)", "b[0].random()",
     "import numpy as np\nnp.random.seed(1)", "import numpy as np\na = np.random.rand(3)", "import random; b = random.random()",
     "import os\nos.environ['K'] = '1'", "import os\nprint(os.environ['K'])", "import os; os.chdir('x')",
     "open('f.txt', 'w').write('x')", "c = open('f.txt').read()", "import pandas as pd\npd.set_option('a', 1)",
