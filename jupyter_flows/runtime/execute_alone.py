@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_flows.errors import InvalidNotebook
 from jupyter_flows.notebook.write import mark_notebook
 from jupyter_flows.runtime.earlier import checkpoint_beside, earlier_run
+from jupyter_flows.runtime.opening import DEFAULT_KERNEL, opened, parameterised, working_in
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
@@ -27,8 +26,6 @@ from jupyter_flows.settings import load_settings
 
 if TYPE_CHECKING:
     from jupyter_flows.runtime.run_options import RunOptions
-
-DEFAULT_KERNEL = "python3"
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +100,7 @@ def execute_alone(
     values = {**(earlier.parameters if earlier is not None else {}), **(parameters or {})}
     nb = _opened(source)
     if values:
-        nb = _parameterised(nb, values, kernel_name=name)
+        nb = parameterised(nb, values, kernel_name=name)
     nb = remove_error_markers(prepare_notebook_metadata(nb, str(source), output))
     checkpoint = _checkpoint_for(output) if keeps else None
     began = utc_now()
@@ -141,7 +138,7 @@ def execute_alone(
     if checkpoint is not None and not (earlier is not None and earlier.directory == checkpoint):
         shutil.rmtree(checkpoint, ignore_errors=True)
     target = output if "://" in output else str(Path(output).absolute())
-    with _directory(source.absolute().parent):
+    with working_in(source.absolute().parent):
         FlowsEngine.execute_notebook(nb, name, output_path=target, progress_bar=False, run=run)
     kept = str(checkpoint) if checkpoint is not None and checkpoint.is_dir() else None
     return Executed(state=run.state, message=run.message, output=output, checkpoint=kept)
@@ -174,29 +171,4 @@ def _opened(source: Path) -> Any:
         return load_notebook_node(nb)
     text = read_text(source)
     notebook_content(text, path=str(source))
-    try:
-        return load_notebook_node(nbformat.reads(text, as_version=4))
-    except Exception as error:
-        msg = f"{source}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
-        raise InvalidNotebook(msg) from error
-
-
-def _parameterised(nb: Any, values: Mapping[str, Any], *, kernel_name: str) -> Any:
-    from papermill.exceptions import PapermillException
-    from papermill.parameterize import parameterize_notebook
-
-    try:
-        return parameterize_notebook(nb, dict(values), kernel_name=kernel_name, engine_name="flows")
-    except (PapermillException, KeyError, ValueError) as error:
-        msg = f"parameters cannot be written for kernel {kernel_name}: {type(error).__name__}"
-        raise InvalidNotebook(msg) from error
-
-
-@contextlib.contextmanager
-def _directory(path: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+    return opened(text, location=str(source))

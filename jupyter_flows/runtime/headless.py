@@ -7,16 +7,16 @@ flow's: a cell may fail and the flow succeed.
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_flows.errors import FlowsError, InvalidNotebook
+from jupyter_flows.errors import FlowsError
 from jupyter_flows.notebook.write import NotebookFile, add_banner, banner_text, mark_notebook, unmark
 from jupyter_flows.runtime.book import BOOK
 from jupyter_flows.runtime.checkpoints import checkpoint_of, keep_or_remove
 from jupyter_flows.runtime.earlier import Earlier, earlier_attempt
+from jupyter_flows.runtime.opening import DEFAULT_KERNEL, opened, parameterised, working_in
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.base import utc_now
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from jupyter_flows.notebook.read import NotebookCells
     from jupyter_flows.runtime.kernels import Kernel
     from jupyter_flows.runtime.spare_kernel import SpareKernel
-
-DEFAULT_KERNEL = "python3"
 
 
 def execute_notebook(
@@ -90,9 +88,8 @@ def _execute(
     context: Mapping[str, Any],
 ) -> tuple[StateName, str]:
     from papermill.engines import papermill_engines
-    from papermill.exceptions import PapermillException, PapermillExecutionError
+    from papermill.exceptions import PapermillExecutionError
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
-    from papermill.parameterize import parameterize_notebook
 
     from jupyter_flows.runtime.known_secrets import run_secrets
     from jupyter_flows.runtime.notebook_run import NotebookRun
@@ -102,16 +99,10 @@ def _execute(
 
     papermill_engines.register("flows", FlowsEngine)
     checkpoint = checkpoint_of(target.parent, claim.run.id, settings=load_settings())
-    nb = _open(text, location=claim.spec.storage.location)
+    nb = opened(text, location=claim.spec.storage.location)
     unmark(nb)
     if claim.run.parameters:
-        try:
-            nb = parameterize_notebook(
-                nb, dict(claim.run.parameters), kernel_name=kernel.name, engine_name="flows"
-            )
-        except (PapermillException, KeyError, ValueError) as error:
-            msg = f"parameters cannot be written for kernel {kernel.name}: {type(error).__name__}"
-            raise InvalidNotebook(msg) from error
+        nb = parameterised(nb, claim.run.parameters, kernel_name=kernel.name)
     nb = prepare_notebook_metadata(nb, claim.spec.storage.location, str(target))
     nb = remove_error_markers(nb)
     run = NotebookRun(
@@ -129,7 +120,7 @@ def _execute(
     state: StateName = "Cancelled"
     message = "interrupted"
     try:
-        with _directory(cwd):
+        with working_in(cwd):
             FlowsEngine.execute_notebook(
                 nb, kernel.name, output_path=str(target), progress_bar=False, run=run
             )
@@ -220,27 +211,6 @@ def rehearse() -> None:
     nb.cells = [nbformat.v4.new_code_cell("%%task a\nx = 1", metadata={"tags": ["parameters"]})]
     text = nbformat.writes(nb)
     parameterize_notebook(
-        _open(text, location="rehearsal"), {"x": 2}, kernel_name=DEFAULT_KERNEL, engine_name="flows"
+        opened(text, location="rehearsal"), {"x": 2}, kernel_name=DEFAULT_KERNEL, engine_name="flows"
     )
     build_flow(parse_notebook(text, path="rehearsal"), "rehearsal").sorted_tasks()
-
-
-def _open(text: str, *, location: str) -> Any:
-    import nbformat
-    from papermill.iorw import load_notebook_node
-
-    try:
-        return load_notebook_node(nbformat.reads(text, as_version=4))
-    except Exception as error:
-        msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
-        raise InvalidNotebook(msg) from error
-
-
-@contextlib.contextmanager
-def _directory(path: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)

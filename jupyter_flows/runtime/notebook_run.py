@@ -167,6 +167,10 @@ class NotebookRun:
     ) -> None:
         nb = manager.nb
         unmark(nb)
+        if self._options.earlier is None:
+            # A run that is killed before it saves for the first time can be gone on from, and what lay there
+            # of an older run is not taken for its own.
+            manager.save_now()
         cell_timeout_s = self._options.cell_timeout_s or cell_timeout_s
         self._pipe.mask = manager.mask
         manager.say = functools.partial(self._pipe.log, "WARNING")

@@ -311,14 +311,50 @@ def test_a_killed_run_is_gone_on_from(typed: Typed, tmp_path: Path, mode: str) -
         process.send_signal(signal.SIGKILL)
         process.wait()
     until(lambda: not processes_of(tmp_path))
-    for path in (tmp_path / "t").iterdir():  # nobody was left to remove the killed run's own
-        assert re.match("jupyter-flows-", path.name)
-        subprocess.run(["rm", "-r", str(path)], check=True)
+    clear_up_after_the_killed(tmp_path)
     done = typed("in.ipynb", "--parallel", mode, "--resume", "in.executed.ipynb")
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "resumed: 1 tasks stand, 1 run" in done.stdout.splitlines()
     assert "[0, 1, 2]\n" == executed(tmp_path).text(1)
     assert "." == (tmp_path / "ran").read_text()
+
+
+def test_outputs_of_an_older_run_are_not_taken_for_those_of_a_killed_one(
+    typed: Typed, tmp_path: Path
+) -> None:
+    """Where the executed notebook of an older run lay, the killed run's own is found."""
+    cells = (
+        "%%task one\nprint('{}')\nx = 1",
+        "%%task two\nimport os\nif os.environ.get('BROKEN'):\n    open('there', 'w').close(); import time; time.sleep(60)\nprint(x)",
+    )
+    write_notebook(tmp_path / "in.ipynb", cells[0].format("older"), cells[1])
+    assert 0 == typed("in.ipynb").returncode
+    write_notebook(tmp_path / "in.ipynb", cells[0].format("newer"), cells[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jupyter_flows", "execute", "in.ipynb"],
+        cwd=tmp_path,
+        env=environment(tmp_path, BROKEN="1"),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until((tmp_path / "there").exists)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    until(lambda: not processes_of(tmp_path))
+    clear_up_after_the_killed(tmp_path)
+    assert "older" not in (tmp_path / "in.executed.ipynb").read_text()
+    done = typed("in.ipynb", "--resume", "in.executed.ipynb")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "older" not in executed(tmp_path).text(0)
+    assert "1\n" == executed(tmp_path).text(1)
+
+
+def clear_up_after_the_killed(tmp_path: Path) -> None:
+    """Remove the temporary directory of a run that was killed: nobody was left to do it."""
+    for path in (tmp_path / "t").iterdir():
+        assert re.match("jupyter-flows-", path.name)
+        subprocess.run(["rm", "-r", str(path)], check=True)
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -1,0 +1,58 @@
+"""A notebook's text to an open notebook that can run: parsed, parameterised, in its directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_flows.errors import InvalidNotebook
+
+DEFAULT_KERNEL = "python3"
+
+
+def opened(text: str, *, location: str) -> Any:
+    """Return the notebook that *text* holds, with papermill's metadata.
+
+    Raises
+    ------
+    InvalidNotebook : it cannot run; *location* names it.
+    """
+    import nbformat
+    from papermill.iorw import load_notebook_node
+
+    try:
+        return load_notebook_node(nbformat.reads(text, as_version=4))
+    except Exception as error:
+        msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
+        raise InvalidNotebook(msg) from error
+
+
+def parameterised(nb: Any, values: Mapping[str, Any], *, kernel_name: str) -> Any:
+    """Return the notebook with a cell that sets its parameters, as papermill writes it.
+
+    Raises
+    ------
+    InvalidNotebook : they cannot be written in the kernel's language.
+    """
+    from papermill.exceptions import PapermillException
+    from papermill.parameterize import parameterize_notebook
+
+    try:
+        return parameterize_notebook(nb, dict(values), kernel_name=kernel_name, engine_name="flows")
+    except (PapermillException, KeyError, ValueError) as error:
+        msg = f"parameters cannot be written for kernel {kernel_name}: {type(error).__name__}"
+        raise InvalidNotebook(msg) from error
+
+
+@contextlib.contextmanager
+def working_in(path: Path) -> Iterator[None]:
+    """Let this process work in a directory for a while."""
+    before = Path.cwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
