@@ -81,7 +81,7 @@ class SeatedCells:
         self, task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], timeout_s: float | None
     ) -> None:
         """Run the cells of a task in its seat."""
-        del inputs, context
+        del inputs
         assert isinstance(task, CellTask)
         slug = self._slugs[task]
         limit_s = timeout_s if timeout_s is not None else self._cell_timeout_s
@@ -90,7 +90,8 @@ class SeatedCells:
             try:
                 self._call(task, slug, seat, limit_s)
             except (EngineCellFailed, TaskTimedOut, KernelDied):
-                self._seats.has_failed(seat, slug)
+                tries_again = context.get("task_run_count", 1) <= task.max_retries
+                self._seats.has_failed(seat, slug, tries_again=tries_again)
                 raise
         except (ValueLost, ReplayFailed) as error:
             raise EngineCellFailed(str(error), error) from error

@@ -53,6 +53,8 @@ class Seat:
         self.channels: dict[str, str] = {}
         self.replayed: list[str] = []
         self.is_free = True
+        self.awaits: str | None = None
+        """The task whose next attempt goes on from what its last one left here."""
 
     def ask(self, expression: str) -> str:
         """Evaluate an expression in the kernel, between cells; return its text.
@@ -175,12 +177,15 @@ class Seats:
             # Two are an error, which is told when the task runs.
             return bound[0] if bound[0].is_free else None
         workers = self._seats[1:] if self._has_main else self._seats
-        free = [seat for seat in workers if seat.is_free]
+        for seat in workers:
+            if seat.awaits == slug:
+                return seat if seat.is_free else None
+        at_work = [seat for seat in workers if seat.awaits is None]
+        free = [seat for seat in at_work if seat.is_free]
         if free:
             return max(free, key=lambda seat: self._fit(seat, need))
-        if len(self._seats) < self._limit + self._has_main:
-            return self._one_more()
-        return None
+        # One that waits for a retry holds what the failed attempt left; meanwhile another takes its place.
+        return self._one_more() if len(at_work) < self._limit else None
 
     def _fit(self, seat: Seat, need: Needs) -> tuple[int, int]:
         here = sum(1 for name, providers in need.names.items() if seat.versions.get(name) in providers)
@@ -275,6 +280,7 @@ class Seats:
         seat.versions.clear()
         seat.channels.clear()
         seat.replayed.clear()
+        seat.awaits = None
         seat.runner = None
         seat.kernel = self._another()
 
@@ -289,6 +295,7 @@ class Seats:
         ReplayFailed, KernelDied
         """
         need = self._needs[slug]
+        goes_on, seat.awaits = seat.awaits == slug, None
         self._replay(seat, need)
         request: dict[str, Any] = {}
         loads = self._loads(seat, need)
@@ -302,7 +309,7 @@ class Seats:
                 request["aside"] = sorted(
                     name for name in need.writes - set(need.names) if name in seat.versions
                 )
-            else:
+            elif not goes_on:
                 stay = {name for name, there in seat.versions.items() if self._stays(seat, name, there, need)}
                 request["keep"] = sorted(stay | set(need.names))
                 for name in set(seat.versions) - stay - set(need.names):
@@ -491,16 +498,11 @@ class Seats:
                 with self._lock:
                     self._live[name, slug] = seat
 
-    def has_failed(self, seat: Seat, slug: str) -> None:
-        """A task broke off: what it changes may be half changed, and is loaded before the next attempt."""
+    def has_failed(self, seat: Seat, slug: str, *, tries_again: bool) -> None:
+        """Keep for a next attempt what this one left: it goes on there, as a cell run again by hand does."""
         need = self._needs[slug]
-        for name in need.writes & set(need.names):
-            giver = self._book.giver(name, need.names[name])
-            gift = self._book.gift(giver) if giver is not None else None
-            if gift is not None and gift.names[name].kind == "stored" and name not in need.shared:
-                seat.versions.pop(name, None)
-        for channel in need.changes & set(need.channels):
-            seat.channels.pop(channel, None)
+        if tries_again and not (self._is_alone or need.is_pinned or need.is_replayed):
+            seat.awaits = slug
 
 
 @functools.cache

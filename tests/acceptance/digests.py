@@ -46,6 +46,8 @@ def _text(value: Any, depth: int) -> str:
     if kind.__module__ in {"numpy", "datetime", "pathlib", "decimal", "fractions", "random"}:
         state = value.getstate() if hasattr(value, "getstate") else value
         return f"{name}:{state!r}"
+    if name in {"StringIO", "BytesIO"}:
+        return f"{name}:{value.getvalue()!r}"  # who listened to it meanwhile is no value
     if name == "function":
         return f"function:{value.__name__}:{value.__code__.co_code.hex()}"
     if name == "module":

@@ -239,7 +239,10 @@ def test_what_a_cell_leaves_is_swept(world: World) -> None:
         "import os, subprocess\n"
         "one = subprocess.Popen(['sleep', '1000'])\n"
         "two = subprocess.Popen(['sleep', '1000'], start_new_session=True, env={})\n"
-        f"open({str(pids)!r}, 'w').write(f'{{one.pid}} {{two.pid}}')"
+        # Nobody's child but the keeper's, which adopts it: the kernel knows nothing of it when it ends.
+        "daemon = 'setsid sleep 1000 > /dev/null 2>&1 & echo $!'\n"
+        "three = subprocess.run(daemon, shell=True, env={'PATH': os.defpath}, capture_output=True).stdout\n"
+        f"open({str(pids)!r}, 'w').write(f'{{one.pid}} {{two.pid}} {{int(three)}}')"
     )
     world.start_agent()
     run = world.wait(world.run())

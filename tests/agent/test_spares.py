@@ -110,7 +110,7 @@ def test_what_the_last_flow_imports_is_imported_ahead(world: World) -> None:
     [
         ({"MY_FLAG": "1"}, "os.environ['MY_FLAG']", "'1'", True),
         ({"PYTHONHASHSEED": "0"}, "sys.flags.hash_randomization", "0", False),
-        ({"OMP_NUM_THREADS": "1"}, "os.environ['OMP_NUM_THREADS']", "'1'", False),
+        ({"OMP_NUM_THREADS": "3"}, "os.environ['OMP_NUM_THREADS']", "'3'", False),
         ({"PYTHONPATH": "/nowhere"}, "'/nowhere' in sys.path", "True", False),
     ],
 )

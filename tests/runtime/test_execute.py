@@ -277,6 +277,26 @@ def test_a_dead_kernel_is_replaced_and_its_inputs_restored(
     assert "." == (tmp_path / "ran").read_text()
 
 
+@pytest.mark.parametrize("mode", ["off", "threads", "processes"])
+def test_the_next_attempt_goes_on_from_what_the_last_left(typed: Typed, tmp_path: Path, mode: str) -> None:
+    """As by hand; also while other tasks run between two attempts."""
+    write_notebook(
+        tmp_path / "in.ipynb",
+        "%%task begin\ntries = []",
+        (
+            "%%task flaky --retries 2 --retry-delay 300ms\ntries.append(len(tries))\n"
+            "left = globals().get('left', 0) + 1 if tries[-1] else 1\n"
+            "if left < 3:\n    raise ValueError('not yet')\nprint(tries, left)"
+        ),
+        *(f"%%task other_{n}\nx{n} = sum(range({n} + 100000))" for n in range(3)),
+        "%%task end\nprint(tries, left, x0 > 0)",
+    )
+    done = typed("in.ipynb", "--parallel", mode)
+    assert 0 == done.returncode, done.stdout
+    assert "[0, 1, 2] 3\n" == executed(tmp_path).text(1)
+    assert "[0, 1, 2] 3 True\n" == executed(tmp_path).text(5)
+
+
 @pytest.mark.parametrize("mode", ["off", "processes"])
 def test_objects_that_share_memory_come_back_together(typed: Typed, tmp_path: Path, mode: str) -> None:
     """In the fresh kernel two names are still one list, with all that was done to it."""
