@@ -1,9 +1,8 @@
-"""Data frames as results, in the formats that pandas writes; Arrow's where pyarrow is installed."""
+"""Data frames as results, in the formats that pandas writes, Arrow's among them."""
 
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 
 import pandas as pd
 import pytest
@@ -13,16 +12,10 @@ from jupyter_flows.engine.results import LocalResult
 from jupyter_flows.engine.serializers import CompressedSerializer, PandasSerializer
 
 ROWS = {"a": [1, 2], "b": ["x", "y"]}
-FORMATS = ["csv", "json", "pickle", "stata"]
-OF_ARROW = ["feather", "orc", "parquet"]
-no_pyarrow = pytest.mark.skipif(
-    find_spec("pyarrow") is None, reason="pyarrow, which the format needs, is not installed"
-)
+FORMATS = ["csv", "feather", "json", "orc", "parquet", "pickle", "stata"]
 
 
-@pytest.mark.parametrize(
-    "file_type", [*FORMATS, *(pytest.param(name, marks=no_pyarrow) for name in OF_ARROW)]
-)
+@pytest.mark.parametrize("file_type", FORMATS)
 def test_a_frame_comes_back_from_its_target(file_type, tmp_path):
     """Written by one run, read by the next instead of calling the task."""
     calls = []
