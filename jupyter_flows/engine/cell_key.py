@@ -33,7 +33,18 @@ _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SHELL = frozenset({"get_ipython", "display", "In", "Out", "exit", "quit", "_", "__", "___"})
 """What a shell binds; it is another object in each process, and no input."""
 _OF_CLASSES = frozenset(
-    {"__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__", "__annotate_func__"}
+    {
+        *(
+            "__dict__",
+            "__weakref__",
+            "__module__",
+            "__firstlineno__",
+            "__static_attributes__",
+            "__annotate_func__",
+        ),
+        # What Python itself keeps on a class at the first pickle of an instance, or look at its annotations.
+        *("__slotnames__", "__annotations_cache__"),
+    }
 )
 
 

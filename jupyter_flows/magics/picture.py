@@ -45,7 +45,13 @@ Looks = Mapping[int, _Look]
 _mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _namespace: Callable[[type], Any] = type.__dict__["__dict__"].__get__
 """As they are, whatever the metaclass says."""
-_CLASS_NOISE = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl"})
+_CLASS_NOISE = frozenset(
+    {
+        *("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl"),
+        # What Python itself keeps on a class at the first pickle of an instance, or look at its annotations.
+        *("__slotnames__", "__annotations_cache__"),
+    }
+)
 
 
 def picture(value: object, looks: Looks | None = None) -> Picture | None:
@@ -280,7 +286,7 @@ def _look_at_partial(viewer: _Viewer, value: functools.partial[Any], depth: int)
 def _look_at_class(viewer: _Viewer, value: type, depth: int) -> None:
     if _is_own(value):
         names = _namespace(value)
-        viewer.parts.append(len(names))
+        viewer.parts.append(len(names) - len(_CLASS_NOISE.intersection(names)))
         for name, item in islice(names.items(), ITEMS):
             if name not in _CLASS_NOISE:
                 viewer.parts.append(name)

@@ -189,6 +189,15 @@ def test_a_change_inside_an_object_of_the_user_is_seen(library):
     assert (4, 5) in added(library)
 
 
+def test_what_pickling_keeps_on_a_class_is_no_change(library):
+    """``copyreg`` notes the slots of a class at the first pickle of an instance."""
+    library.run("import pickle\nclass Box: pass", "box")
+    library.run("lib.pickled = pickle.dumps(Box())", "pack")
+    ran = library.run("again = Box()\nprint('__slotnames__' in vars(Box))", "unpack")
+    assert "True" == ran.stdout.strip()
+    assert not added(library)
+
+
 def test_objects_are_not_kept_alive(kernel):
     """What a cell lets go of is gone while it still runs, and after it."""
     kernel.run("import gc, weakref\nclass Big: pass\nbig = Big()\nthere = weakref.ref(big)", "make")
