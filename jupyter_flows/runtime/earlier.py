@@ -24,6 +24,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     directory : Path
         Where its book is.
+    name : str
+        What it is called in the notebook of the run that goes on from it.
     cells : mapping
         Code cells of its executed notebook, by their ids.
     parameters : mapping
@@ -33,6 +35,7 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     directory: Path
+    name: str = "the run before"
     cells: Mapping[str, Any] = {}
     parameters: Mapping[str, Any] = {}
     is_forced: bool = False
@@ -98,6 +101,7 @@ def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
     parameters = content["metadata"].get("papermill", {}).get("parameters", {})
     return Earlier(
         directory=directory,
+        name=f"run {facts['run']}" if isinstance(facts.get("run"), str) else path.name,
         cells=_code_cells(content),
         parameters=parameters if isinstance(parameters, dict) else {},
         is_forced=is_forced,
@@ -117,7 +121,7 @@ def earlier_attempt(directory: Path, notebooks: Iterable[Path]) -> Earlier:
         with contextlib.suppress(InvalidNotebook):
             cells = _code_cells(notebook_content(read_text(path), path=str(path)))
             break
-    return Earlier(directory=directory, cells=cells)
+    return Earlier(directory=directory, name="the attempt before", cells=cells)
 
 
 def _code_cells(content: Mapping[str, Any]) -> dict[str, Any]:

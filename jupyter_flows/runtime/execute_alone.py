@@ -97,6 +97,9 @@ def execute_alone(
     name = kernel_name or read.kernel or DEFAULT_KERNEL
     require_kernel(name)
     earlier = earlier_run(resume, is_forced=is_forced) if resume is not None else None
+    if earlier is not None and resume is not None and resume.absolute() == Path(output).absolute():
+        # The file of that name will be this run's.
+        earlier = msgspec.structs.replace(earlier, name="the run before")
     values = {**(earlier.parameters if earlier is not None else {}), **(parameters or {})}
     nb = _opened(source)
     if values:

@@ -24,6 +24,7 @@ from jupyter_flows.notebook.write import KEY, unmark
 from jupyter_flows.runtime.book import Book, Gift
 from jupyter_flows.runtime.code_digests import code_digests
 from jupyter_flows.runtime.document import Document
+from jupyter_flows.runtime.earlier import Earlier
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
@@ -309,9 +310,7 @@ class NotebookRun:
             else SeatedExecutor(seats, graph.slugs, limit=self._options.most_kernels + 1)
         )
         earlier = self._options.earlier
-        restored = _Restored(
-            manager, own_places, {} if earlier is None else earlier.cells, set(resumption.stands)
-        )
+        restored = _Restored(manager, own_places, earlier, set(resumption.stands))
         try:
             final = FlowRunner(
                 graph,
@@ -432,12 +431,13 @@ class _Restored:
         self,
         manager: TimedManager,
         places: Mapping[str, tuple[int, ...]],
-        cells: Mapping[str, Any],
+        earlier: Earlier | None,
         stands: set[str],
     ) -> None:
         self._manager = manager
         self._places = places
-        self._cells = cells
+        self._cells = {} if earlier is None else earlier.cells
+        self._name = "" if earlier is None else earlier.name
         self._stands = stands
 
     def teller(self, tell: Callable[..., None], pipe: ReportPipe) -> Callable[..., None]:
@@ -456,7 +456,11 @@ class _Restored:
                 if before is not None:
                     cell.outputs = from_dict(before["outputs"])
                     cell.execution_count = before.get("execution_count")
-                    cell.metadata[KEY] = {**before.get("metadata", {}).get(KEY, {}), "restored": True}
+                    left = before.get("metadata", {})
+                    # A result that was handed on twice is still of the run that made it.
+                    cell.metadata[KEY] = {"restored_from": self._name, **left.get(KEY, {}), "restored": True}
+                    if "execution" in left:
+                        cell.metadata["execution"] = from_dict(left["execution"])
                 self._manager.changed(place)
 
         return heard

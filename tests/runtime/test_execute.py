@@ -206,7 +206,9 @@ def test_what_succeeded_does_not_run_again(typed: Typed, tmp_path: Path, mode: s
     assert "." == (tmp_path / "sent").read_text()
     found = executed(tmp_path)
     assert ["one ran\n", "two ran\n", "three gives 20\n"] == [found.text(place) for place in (1, 2, 3)]
-    assert [True, True, None, None] == [cell.metadata["jupyter_flows"].get("restored") for cell in found.code]
+    told = [cell.metadata["jupyter_flows"] for cell in found.code]
+    assert [True, True, None, None] == [cell.get("restored") for cell in told]
+    assert ["the run before"] * 2 + [None] * 2 == [cell.get("restored_from") for cell in told]
 
 
 def test_what_was_set_in_a_module_is_set_again(typed: Typed, tmp_path: Path) -> None:

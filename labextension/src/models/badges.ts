@@ -3,6 +3,7 @@
 import { readStates, type DagState } from '../dag/model';
 import { durationText, familyOfTask, glyphOfTask, isStale, secondsOf } from '../dag/states';
 import type { Words } from '../dag/words';
+import { memoryText, type RunFacts } from './executed';
 
 /** The kernel's side: `jupyter_flows.magics.badges`. */
 export const TARGET = 'jupyter_flows.cells';
@@ -14,6 +15,8 @@ export interface CellBadge {
   warnings: readonly string[];
   /** Waits for all cells above, and all below wait for it. */
   barrier: boolean;
+  /** Given: it is of a headless run, not of the kernel. */
+  run?: RunFacts;
 }
 
 export type CellBadges = ReadonlyMap<string, CellBadge>;
@@ -53,6 +56,8 @@ export interface BadgeText {
   family: string;
   name: string;
   state: string;
+  /** Attempts, memory, which run the outputs are of. */
+  facts: string;
   why: string;
   warning: string;
   /** All of it, for a screen reader and for a pointer over it. */
@@ -63,20 +68,42 @@ export function badgeText(badge: CellBadge, trans: Words): BadgeText {
   const { state } = badge;
   const word = state.state === 'Pending' ? trans.__('not run') : isStale(state) ? trans.__('stale') : state.state;
   const why = isStale(state) ? (state.stale ?? '') : (state.message ?? '');
-  const taken = durationText(isStale(state) || state.state === 'Running' ? null : secondsOf(state));
+  const isTimed = !isStale(state) && !['Running', 'Skipped'].includes(state.state);
+  const taken = durationText(isTimed ? secondsOf(state) : null);
   const said = taken === '' ? word : `${word} · ${taken}`;
   const warnings = badge.warnings.join('; ');
   const warning = badge.barrier ? trans.__('barrier: %1', warnings) : warnings;
   const head = badge.role === 'task' ? trans.__('Task %1: %2', badge.name, said) : trans.__('Cell %1: %2', badge.name, said);
+  const facts = badge.run === undefined ? '' : factsText(badge.run, trans);
   return {
     glyph: glyphOfTask(state),
     family: familyOfTask(state),
     name: badge.name,
     state: said,
+    facts,
     why,
     warning,
-    whole: [head, why, warning === '' ? '' : `⚠ ${warning}`].filter(text => text !== '').join('\n')
+    whole: [facts === '' ? head : `${head} · ${facts}`, why, warning === '' ? '' : `⚠ ${warning}`].filter(text => text !== '').join('\n')
   };
+}
+
+function factsText(run: RunFacts, trans: Words): string {
+  const memory = memoryText(run.memoryMb);
+  return [
+    run.attempts > 1 ? trans.__('%1 attempts', run.attempts) : '',
+    memory === '' ? '' : trans.__('peak %1', memory),
+    run.restoredFrom === '' ? '' : trans.__('restored from %1', run.restoredFrom)
+  ]
+    .filter(text => text !== '')
+    .join(' · ');
+}
+
+/** What to show of a cell: what the kernel knows, unless the cell has not run in it and a run's outputs still stand. */
+export function shownBadge(live: CellBadge | undefined, executed: CellBadge | undefined): CellBadge | undefined {
+  if (live === undefined || executed === undefined) {
+    return live ?? executed;
+  }
+  return live.state.state === 'Pending' ? { ...executed, warnings: live.warnings, barrier: live.barrier } : live;
 }
 
 /** Texts that the kernel has not been told; they count as told from then on. */

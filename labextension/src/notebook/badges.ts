@@ -1,5 +1,6 @@
 /**
- * Badges on the cells of one notebook: state, whether it is stale and why, warnings.
+ * Badges on the cells of one notebook: state, whether it is stale and why, warnings; in a notebook that a run
+ * wrote, how the cells stood in that run.
  *
  * The kernel opens a comm when its notebook has a task, and tells how cells stand; this side tells it
  * how texts were edited. A badge stands in the cell's header, a place that JupyterLab leaves to extensions.
@@ -14,7 +15,8 @@ import { Signal } from '@lumino/signaling';
 
 import { html } from '../dag/html';
 import type { Words } from '../dag/words';
-import { badgeText, TARGET, untold, withMessage, type CellBadge, type CellBadges } from '../models/badges';
+import { badgeText, shownBadge, TARGET, untold, withMessage, type CellBadge, type CellBadges } from '../models/badges';
+import { KEY, readExecuted } from '../models/executed';
 
 /** After the last keystroke; a kernel need not hear of each letter. */
 const QUIET_MS = 400;
@@ -30,7 +32,9 @@ export class NotebookBadges implements IDisposable {
     sessionContext.statusChanged.connect(this._onStatus, this);
     context.model.contentChanged.connect(this._onContent, this);
     NotebookActions.executionScheduled.connect(this._onScheduled, this);
+    NotebookActions.executed.connect(this._onExecuted, this);
     _panel.disposed.connect(this.dispose, this);
+    void context.ready.then(() => this._paint());
     void sessionContext.ready.then(() => this._connect(sessionContext.session?.kernel ?? null));
   }
 
@@ -128,9 +132,6 @@ export class NotebookBadges implements IDisposable {
   }
 
   private _onContent(): void {
-    if (this._comm === null) {
-      return;
-    }
     clearTimeout(this._timer);
     this._timer = setTimeout(() => {
       this._tellTexts();
@@ -142,6 +143,12 @@ export class NotebookBadges implements IDisposable {
   private _onScheduled(_: unknown, { notebook }: { notebook: unknown }): void {
     if (notebook === this._panel.content) {
       this._tellTexts();
+    }
+  }
+
+  private _onExecuted(_: unknown, { notebook }: { notebook: unknown }): void {
+    if (notebook === this._panel.content) {
+      this._paint();
     }
   }
 
@@ -177,7 +184,7 @@ export class NotebookBadges implements IDisposable {
 
   private _paintOne(cell: Cell): void {
     if (!cell.isDisposed) {
-      paint(cell, this._badges.get(cell.model.id), this._trans);
+      paint(cell, shownBadge(this._badges.get(cell.model.id), executedBadge(cell)), this._trans);
     }
   }
 
@@ -187,6 +194,13 @@ export class NotebookBadges implements IDisposable {
   private readonly _told = new Map<string, string>();
   private _timer: ReturnType<typeof setTimeout> | undefined = undefined;
   private _isDisposed = false;
+}
+
+function executedBadge(cell: Cell): CellBadge | undefined {
+  const { model } = cell;
+  return isCodeCellModel(model) && model.getMetadata(KEY) !== undefined
+    ? readExecuted({ metadata: model.sharedModel.getMetadata(), executionCount: model.executionCount })
+    : undefined;
 }
 
 /** Put the badge into the cell's header, bring it up to date, or take it away. */
@@ -206,6 +220,7 @@ function paint(cell: Cell, badge: CellBadge | undefined, trans: Words): void {
   }
   made.dataset['family'] = text.family;
   made.dataset['state'] = badge.state.state;
+  made.dataset['role'] = badge.role === 'task' ? 'task' : 'plain';
   made.title = text.whole;
   made.tabIndex = 0;
   made.setAttribute('role', 'note');
@@ -213,9 +228,14 @@ function paint(cell: Cell, badge: CellBadge | undefined, trans: Words): void {
   const part = (name: string, value: string): HTMLElement => html('span', `jp-FlowsBadge-${name}`, value);
   const warning = part('warning', text.warning === '' ? '' : `⚠ ${text.warning}`);
   made.replaceChildren(
-    ...[part('glyph', text.glyph), part('name', text.name), part('state', text.state), part('why', text.why), warning].filter(
-      item => item.textContent !== ''
-    )
+    ...[
+      part('glyph', text.glyph),
+      part('name', text.name),
+      part('state', text.state),
+      part('facts', text.facts),
+      part('why', text.why),
+      warning
+    ].filter(item => item.textContent !== '')
   );
   if (old === null) {
     header.append(made);
