@@ -151,8 +151,10 @@ def mixed_up(cell: CellInfo, analysis: Analysis, got: Mapping[str, str], *, verb
 def _mixed_up(
     cell: CellInfo, analysis: Analysis, needed: Mapping[str, list[int]], got: Mapping[str, str], *, verb: str
 ) -> str:
+    # Whose values a cell gets that it does not wait for (--not-after) is the same to its author.
+    denied = _needs_of(analysis).denied.get(cell.index, ())
     for name, makers in needed.items() if got else ():
-        ids = [analysis.cell(index).id for index in makers]
+        ids = [analysis.cell(index).id for index in (*makers, *denied)]
         # Its own: it is being written, and run again and again.
         if name in got and got[name] not in {*ids, cell.id}:
             whose = _spoken_of(analysis, got[name])
@@ -168,6 +170,9 @@ class _Needs:
         self.upstream: dict[int, list[int]] = {}
         self.makers: dict[int, dict[str, list[int]]] = {}
         """By cell, by name: the cells above that make it."""
+        self.denied: dict[int, set[int]] = {}
+        for edge in analysis.denied:
+            self.denied.setdefault(edge.target_index, set()).add(edge.source_index)
         for edge in analysis.edges:
             if edge.kind != "order" and edge.source_index < edge.target_index:
                 self.upstream.setdefault(edge.target_index, []).append(edge.source_index)

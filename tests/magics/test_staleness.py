@@ -8,6 +8,7 @@ import io
 import sys
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -134,6 +135,17 @@ def test_a_cell_that_got_another_cells_value_is_stale():
     assert {2: "cell 2 ran with `a` of cell 3, not of cell 1"} == desk.stale()
     assert [1, 2, 3] == desk.catch_up()
     assert (1, 5) == (desk.namespace["b"], desk.namespace["a"])
+
+
+def test_a_cell_may_get_the_value_of_one_that_it_does_not_wait_for():
+    """From top to bottom it does; that it may was said with --not-after."""
+    desk = ran("%%task a\nx = 1", "%%task b\nx = 2", "%%task c --not-after b\ny = x", order=[])
+    assert {(1, 3)} == {
+        (edge.source_index, edge.target_index) for edge in desk.analysis.edges if edge.kind == "data"
+    }
+    desk.runs = {f"c{n}": LastRun(number=n, source=text) for n, text in enumerate(desk.cells, 1)}
+    desk.runs["c3"] = msgspec.structs.replace(desk.runs["c3"], got={"x": "c2"})
+    assert {} == desk.stale()
 
 
 def test_running_a_cell_twice_is_its_authors_business():
