@@ -28,6 +28,8 @@ CREW_GONE = 76
 """Exit code of a keeper whose crew ended before a run came: whatever was handed to it has not begun."""
 CHANGED = 74
 """Exit code of a waiting process that is no more what a fresh one would be."""
+BEGUN_FILE = "begun"
+"""What a waiting process makes in its directory when it has heard of its run."""
 
 
 class SpareOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +167,10 @@ class Crew:
         finally:
             os.close(self._claim_fd)
         return True
+
+    def has_begun(self) -> bool:
+        """Whether the process has heard of its run: what it was told can be lost if it ended just then."""
+        return (self._directory / BEGUN_FILE).exists()
 
     def last_words(self) -> str:
         """Say why the process ended by itself; empty if it still runs, or was right to end."""

@@ -256,9 +256,14 @@ class Keeper:
         }
         crew = self._crew
         if crew is not None and crew.begin(plan, env=env, log=self.directory / "process.log"):
-            process, read_fd = crew.process, crew.report_fd
-        else:
-            process, read_fd = self._start(plan, env)
+            returncode = self._carried_out(crew.process, crew.report_fd)
+            if crew.has_begun() or self._asked is not None:
+                return returncode
+            self._say("the process that waited ended before it heard of the run; a fresh one is started")
+        return self._carried_out(*self._start(plan, env))
+
+    def _carried_out(self, process: subprocess.Popen[bytes], read_fd: int) -> int:
+        """Watch a process to its end, and sweep up after it; return how it ended."""
         self._pid = process.pid
         reader = threading.Thread(target=self._read, args=(read_fd,), name="reports", daemon=True)
         reader.start()

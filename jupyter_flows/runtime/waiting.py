@@ -33,6 +33,8 @@ CHANGED = 74
 """Exit code: it no more is."""
 SPARE_VARIABLE = "JUPYTER_FLOWS_SPARE"
 READY_FILE = "ready.json"
+BEGUN_FILE = "begun"
+"""Made when the run has been heard of: a process that ends without it has begun nothing."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +101,7 @@ def wait_for_run(text: str, *, report_fd: int) -> SpareKernel:
     _import_all()
     imported.set()
     line = _line(wanted.fd, spare, stamp)
+    (directory / BEGUN_FILE).touch()
     begin = msgspec.json.decode(line, type=Begin)
     if stamp.changed() or not _is_same(begin, started_with):
         spare.stop()

@@ -223,6 +223,21 @@ def test_a_crew_that_is_killed_costs_no_run(world: World, who: str) -> None:
     assert world.crew().kernel_pid != crew.kernel_pid
 
 
+def test_a_run_that_was_not_heard_of_gets_a_fresh_process(world: World) -> None:
+    """The waiting process dies with its order unread: nothing has begun, so the run begins elsewhere."""
+    world.register(seeing(world))
+    world.start_agent()
+    waiting = world.crew().processes["run"]
+    waiting.suspend()
+    run = world.run()
+    # Its log is the run's from the moment on that the order is written.
+    world.until((world.home / "runs" / run.id / "process.log").exists, "the run to be handed over")
+    waiting.kill()
+    run = world.wait(run)
+    assert "Success" == run.state.type, run.state.message
+    world.none_left(run)
+
+
 def test_idle_crews_give_their_memory_back(world: World) -> None:
     """With no run for long there is no crew; the next run does without, and then there is one again."""
     world.register(seeing(world))

@@ -223,8 +223,8 @@ def test_an_interrupt_of_the_run_ends_a_body_in_a_thread_of_its_own():
     begun, ended = threading.Event(), threading.Event()
 
     def forever():
-        begun.set()
         try:
+            begun.set()
             spin()
         finally:
             ended.set()
