@@ -18,6 +18,8 @@ from jupyter_flows.executors.workers.dask_calls import DaskCalls, resources_of
 __all__ = ["DaskExecutor", "LocalDaskExecutor"]
 
 LOCAL_CLUSTER = "distributed.LocalCluster"
+LOST_WORKER_S = "365 days"
+"""When Dask gives up a worker of our own cluster that its nanny does not bring back: never."""
 _LOG = logging.getLogger("jupyter_flows.executors")
 
 
@@ -193,6 +195,7 @@ class DaskExecutor:
         return Path(self.performance_report_path).read_text("utf-8")
 
     def _client(self, stack: contextlib.ExitStack) -> Any:
+        import dask
         import distributed
 
         connect: Any = distributed.Client
@@ -208,6 +211,10 @@ class DaskExecutor:
         cluster_class = self._cluster_class()
         cluster_options = {**self._defaults(cluster_class), **self.cluster_kwargs}
         name = getattr(cluster_class, "__name__", type(cluster_class).__name__)
+        if cluster_class is distributed.LocalCluster:
+            # Some time after a worker died Dask gives up its nanny if no worker is there in that moment,
+            # though it is starting one; where workers die again and again, the run would hang with none.
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": LOST_WORKER_S}))
         try:
             cluster = cluster_class(**cluster_options)
         except TypeError as error:

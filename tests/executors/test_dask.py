@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import cloudpickle
+import dask
 import pytest
 
 from jupyter_flows import Flow, task, unmapped
@@ -89,7 +90,10 @@ def test_a_map_over_two_thousand_items_survives_the_kill_of_a_worker(tmp_path):
 
 
 def test_a_body_that_kills_each_worker_fails_and_the_others_do_not(tmp_path):
-    """Dask gives up the others too, which only waited on the workers that died."""
+    """Dask gives up the others too, which only waited on the workers that died.
+
+    And it gives up a worker's nanny if none is there a while after one died: at once here, in 15 s as it comes.
+    """
 
     def die():
         with (tmp_path / "tries").open("a") as file:
@@ -101,7 +105,9 @@ def test_a_body_that_kills_each_worker_fails_and_the_others_do_not(tmp_path):
     ) as flow:
         made = task(die)()
         others = [task(lambda: 1, name="one")() for _ in range(3)]
-    done = flow.run()
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
+        done = flow.run()
+        assert "1ms" == dask.config.get("distributed.deploy.lost-worker-timeout")
     assert type(done.result[made]) is state.Failed
     assert done.result[made].message == (
         "task die failed: the Dask workers that ran it died again and again (KilledWorker); it may be what kills them, for instance by the memory it takes"
