@@ -71,6 +71,28 @@ def mark_notebook(nb: Any, facts: Mapping[str, Any]) -> None:
     nb["metadata"][KEY] = {name: value for name, value in facts.items() if value is not None}
 
 
+def run_facts(
+    directory: Path, *, all_cells: bool, by_heading: bool, checkpoint: Path | None
+) -> dict[str, Any]:
+    """Return, for :func:`mark_notebook`, what is needed to go on from a run or to look at its variables.
+
+    Parameters
+    ----------
+    directory : Path
+        In which its cells worked.
+    all_cells, by_heading : bool
+        Which cells were tasks.
+    checkpoint : Path, optional
+        Where what its cells gave was kept; left out if it is not there.
+    """
+    return {
+        "directory": str(directory),
+        "all_cells": all_cells or None,
+        "by_heading": by_heading or None,
+        "checkpoint": str(checkpoint) if checkpoint is not None and checkpoint.is_dir() else None,
+    }
+
+
 def banner_text(
     *,
     state: str,

@@ -147,10 +147,12 @@ class Book:
             stream.write(torn + msgspec.json.encode(gift) + b"\n")
             self._is_begun = True
 
-    def restore(self, gift: Gift) -> None:
-        """Take over what an earlier run left."""
+    def restore(self, gift: Gift, *, is_new: bool = False) -> None:
+        """Take over what an earlier run left; *is_new*: it was in another book, and is to be in this one."""
         with self._lock:
             self._gifts[gift.slug] = gift
+        if is_new and self._keeps:
+            self._write(gift)
 
     def void(self, slug: str) -> None:
         """Note that a task runs again: what an earlier run has of it is not to be gone on from."""

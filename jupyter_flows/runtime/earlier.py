@@ -73,8 +73,8 @@ def checkpoint_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.checkpoint")
 
 
-def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
-    """Return the run that wrote the executed notebook *path*.
+def earlier_run(path: Path, *, is_forced: bool = False, then: str = "run without --resume") -> Earlier:
+    """Return the run that wrote the executed notebook *path*; *then*: what follows if nothing is left.
 
     Raises
     ------
@@ -94,9 +94,9 @@ def earlier_run(path: Path, *, is_forced: bool = False) -> Earlier:
     directory = next((place for place in places if place.is_dir()), None)
     if directory is None:
         if facts.get("state") in {"Success", "Skipped"}:
-            msg = f"{path}: that run succeeded, so nothing of it was kept; run without --resume"
+            msg = f"{path}: that run succeeded, so nothing of it was kept; {then}"
         else:
-            msg = f"{path}: the checkpoint of that run is not there ({places[0]}); run without --resume"
+            msg = f"{path}: the checkpoint of that run is not there ({places[-1]}); {then}"
         raise CheckpointUnreadable(msg)
     parameters = content["metadata"].get("papermill", {}).get("parameters", {})
     return Earlier(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_flows.notebook.write import mark_notebook
+from jupyter_flows.notebook.write import mark_notebook, run_facts
 from jupyter_flows.runtime.earlier import checkpoint_beside, earlier_run
 from jupyter_flows.runtime.opening import DEFAULT_KERNEL, opened, parameterised, working_in
 from jupyter_flows.runtime.report_pipe import ReportPipe
@@ -120,7 +120,9 @@ def execute_alone(
             "message": message,
             "started_at": began.isoformat(),
             "ended_at": utc_now().isoformat(),
-            "checkpoint": str(checkpoint) if checkpoint is not None and checkpoint.is_dir() else None,
+            **run_facts(
+                source.absolute().parent, all_cells=all_cells, by_heading=by_heading, checkpoint=checkpoint
+            ),
         }
         mark_notebook(nb, facts)
         if state == "Failed":

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.errors import FlowsError
-from jupyter_flows.notebook.write import NotebookFile, add_banner, banner_text, mark_notebook, unmark
+from jupyter_flows.notebook.write import (
+    NotebookFile,
+    add_banner,
+    banner_text,
+    mark_notebook,
+    run_facts,
+    unmark,
+)
 from jupyter_flows.runtime.book import BOOK
 from jupyter_flows.runtime.checkpoints import checkpoint_of, keep_or_remove
 from jupyter_flows.runtime.earlier import Earlier, earlier_attempt
@@ -142,6 +149,12 @@ def _execute(
                 "message": message,
                 "started_at": began.isoformat(),
                 "ended_at": ended.isoformat(),
+                **run_facts(
+                    cwd,
+                    all_cells=claim.spec.storage.options.get("all_cells") is True,
+                    by_heading=claim.spec.storage.options.get("by_heading") is True,
+                    checkpoint=None if state in {"Success", "Skipped"} else checkpoint,
+                ),
             },
         )
         text = banner_text(

@@ -387,7 +387,7 @@ class NotebookRun:
             stands = [gifts[slug] for slug in found.stands]
             earlier.hand_over(stands, book.directory)
             for gift in stands:
-                book.restore(gift)
+                book.restore(gift, is_new=earlier.directory != book.directory)
             for slug in found.runs:
                 book.void(slug)
             for slug, why in found.again.items():

@@ -7,8 +7,10 @@ setup cells are run again. What cannot be restored is named with the task that m
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,14 @@ from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import notebook_content, read_text
 from jupyter_flows.notebook.write import KEY
 from jupyter_flows.runtime import kernel_values
-from jupyter_flows.runtime.book import Book, newest_joint, place_for_kernel
+from jupyter_flows.runtime.book import BOOK, Book, newest_joint, place_for_kernel
 from jupyter_flows.runtime.checkpoints import NAME
 from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.earlier import Earlier, earlier_attempt, earlier_run
 from jupyter_flows.runtime.passing import Needs, needs_of, slugs_above
 
 _FAILED = frozenset({"Failed", "TimedOut", "Cancelled"})
+_DONE = frozenset({"Success", "Cached", "Mapped"})
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,12 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     cell: int
     """The number of the task's first cell among the code cells."""
     source: str
+    place: int
+    """Place of that cell among all cells of the notebook; of several cells, the one that raised."""
+    cell_id: str
+    """Its id; empty if the notebook's format has none."""
+    above: tuple[str, ...]
+    """Sources of the cells above that went well in the run."""
     names: tuple[str, ...]
     missing: Mapping[str, str]
     """Variable -> why it is not there, and what makes it."""
@@ -55,6 +64,10 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
     task : str, optional
         The task before which; default: the first that failed.
 
+    Notes
+    -----
+    The process works in the run's directory afterwards: files and modules are found as the run found them.
+
     Raises
     ------
     InvalidNotebook, CheckpointUnreadable : there is nothing to restore.
@@ -66,8 +79,14 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
     document = Document(from_dict(content), path.stem)
     earlier = _earlier(path)
     facts = content["metadata"].get(KEY, {})
-    graph = build_flow(document.registered, path.stem, all_cells=facts.get("all_cells") is True)
+    graph = build_flow(
+        document.registered,
+        path.stem,
+        all_cells=facts.get("all_cells") is True,
+        by_heading=facts.get("by_heading") is True,
+    )
     chosen = _chosen(graph, document, task)
+    _work_in(facts.get("directory"))
     needs = needs_of(graph)
     need = needs[graph.slugs[chosen]]
     book = Book(earlier.directory, keeps=False)
@@ -75,8 +94,9 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
         book.restore(gift)
     sys.modules["_jupyter_flows_values"] = kernel_values
     places = document.own_places(graph.slugs)
-    setup = _run_setup(shell, document, needs, places, above=need)
-    loads, missing = _loads(book, needs, need, ran=setup)
+    setup, missing = _run_setup(shell, document, needs, places, above=need)
+    loads, lost = _loads(book, needs, need, ran=setup, without=missing.keys())
+    missing |= lost
     state = {}
     for channel, providers in need.channels.items():
         keeper = book.keeper_of(channel, providers)
@@ -85,9 +105,17 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
             state[channel] = place_for_kernel(book.path(kept), kept.channels[channel], name=channel)
     failed = json.loads(kernel_values.take(json.dumps({"load": loads, "state": state})))["failed"]
     names = {name for place in loads for name in place["names"]} - set(failed)
+    place = _raised(document, places[need.slug])
     return Restored(
         task=chosen.name,
         cell=chosen.index,
+        place=place,
+        cell_id=document.nb.cells[place].get("id", ""),
+        above=tuple(
+            document.nb.cells[other].source
+            for other in document.positions
+            if other < places[need.slug][0] and _state(document, other) in _DONE
+        ),
         source="\n\n".join(document.nb.cells[place].source for place in places[need.slug]),
         names=tuple(sorted(names)),
         missing={**missing, **failed},
@@ -97,7 +125,26 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
 
 def _earlier(path: Path) -> Earlier:
     beside = path.absolute().parent / NAME
-    return earlier_attempt(beside, [path]) if beside.is_dir() else earlier_run(path)
+    if (beside / BOOK).is_file():
+        return earlier_attempt(beside, [path])
+    return earlier_run(path, then="its variables cannot be restored")
+
+
+def _work_in(directory: Any) -> None:
+    if isinstance(directory, str) and Path(directory).is_dir():
+        os.chdir(directory)
+
+
+def _state(document: Document, place: int) -> str:
+    return str(document.nb.cells[place].metadata.get(KEY, {}).get("state", ""))
+
+
+def _raised(document: Document, places: tuple[int, ...]) -> int:
+    """Return the place of the cell that raised, of a task's cells."""
+    for place in places:
+        if any(output["output_type"] == "error" for output in document.nb.cells[place].outputs):
+            return place
+    return places[0]
 
 
 def _chosen(graph: Any, document: Document, task: str | None) -> CellTask:
@@ -109,8 +156,7 @@ def _chosen(graph: Any, document: Document, task: str | None) -> CellTask:
             raise InvalidOption(msg)
         return found
     for one in tasks:
-        cell = document.nb.cells[document.positions[one.index - 1]]
-        if cell.metadata.get(KEY, {}).get("state") in _FAILED:
+        if _state(document, document.positions[one.index - 1]) in _FAILED:
             return one
     msg = f"{document.registered.path}: no task of that run failed; name the one to look at"
     raise InvalidNotebook(msg)
@@ -123,21 +169,29 @@ def _run_setup(
     places: Mapping[str, tuple[int, ...]],
     *,
     above: Needs,
-) -> list[str]:
-    ran = []
+) -> tuple[list[str], dict[str, str]]:
+    """Run setup cells; return the slugs of those that went well, and the names that others did not make."""
+    ran, missing = [], {}
     for code in document.codes(tuple(document.injected)):
         shell.run_cell(code, store_history=False, silent=True)
     for other in sorted(needs.values(), key=lambda one: one.index):
         if other.is_replayed and other.index < above.index:
-            for code in document.codes(places[other.slug]):
+            results = [
                 shell.run_cell(code, store_history=False, silent=True)
+                for code in document.codes(places[other.slug])
+            ]
+            error = next(filter(None, (one.error_before_exec or one.error_in_exec for one in results)), None)
+            if error is None:
+                ran.append(other.slug)
+            else:
+                why = f"{type(error).__name__} when setup cell {other.slug} was run again"
+                missing.update(dict.fromkeys(sorted(other.defines), why))
             kernel_values.know(json.dumps(sorted(other.defines)))
-            ran.append(other.slug)
-    return ran
+    return ran, missing
 
 
 def _loads(
-    book: Book, needs: Mapping[str, Needs], need: Needs, *, ran: list[str]
+    book: Book, needs: Mapping[str, Needs], need: Needs, *, ran: list[str], without: AbstractSet[str]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     loads: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
@@ -163,6 +217,8 @@ def _loads(
         loads.append(place_for_kernel(book.path(gift), place))
         wanted = {name: giver for name, giver in wanted.items() if place.versions.get(name) != giver}
     for name, giver in wanted.items():
+        if name in without:
+            continue
         given = book.gift(giver)
         assert given is not None
         place = given.names[name]

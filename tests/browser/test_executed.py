@@ -9,7 +9,7 @@ import sys
 import nbformat
 from playwright.sync_api import Page, expect
 
-from tests.browser.way import SLOW_MS, command, open_notebook
+from tests.browser.way import SLOW_MS, close_dialog, command, open_notebook
 
 CELLS = (
     "import time",
@@ -75,11 +75,34 @@ def test_each_cell_says_how_it_stood_in_its_run(page: Page, lab, look):
     look("executed-dark")
     dark(page, is_on=False)
 
+    kept = lab.root / ".more.ipynb.checkpoint"
+    kept.rename(lab.root / "put-away")
+    failed.get_by_role("button", name="Debug").click()
+    expect(page.locator(".jp-Dialog")).to_contain_text("The run cannot be debugged", timeout=SLOW_MS)
+    expect(page.locator(".jp-Dialog")).to_contain_text("the checkpoint of that run is not there")
+    close_dialog(page, "Close")
+    (lab.root / "put-away").rename(kept)
+
+    failed.get_by_role("button", name="Debug").click()
+    note = page.locator(".Toastify__toast").filter(has_text="The kernel is as before tenth")
+    expect(note).to_contain_text("it has rows, total", timeout=SLOW_MS)
+    expect(page.locator(".Toastify__toast")).to_have_count(1)
+    look("debugged")
+    active = page.locator(".jp-Notebook .jp-mod-active")
+    expect(active).to_contain_text("wrong = rows[10]")
+    active.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("%%task tenth\nwrong = rows[1] + total")
+    page.keyboard.press("Control+Enter")
+    expect(active.locator(".jp-FlowsBadge")).to_contain_text("Success", timeout=SLOW_MS)
+    expect(active.locator(".jp-OutputArea-output")).to_have_count(0)
+    look("debugged-and-mended")
+
     # What is run by hand is no longer of that run.
     page.locator(".jp-CodeCell").nth(0).locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".jp-CodeCell").nth(0).locator(".jp-FlowsBadge")).to_have_count(0, timeout=SLOW_MS)
-    expect(line(page, "tenth")).to_be_visible()
+    expect(line(page, "many")).to_be_visible()
     command(page, "docmanager:save")
     expect(page.locator(".jp-NotebookPanel .jp-mod-dirty")).to_have_count(0)
     assert errors == []

@@ -48,6 +48,22 @@ def test_a_run_is_asked_for_with_parameters_and_its_failure_is_told(page: Page, 
     look("run-failed-dark")
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
 
+    # The executed notebook lies where the page does not show it, as it does by default: a copy is made.
+    page.route("**/api/contents/flows-home/**", lambda route: route.fulfill(status=404, json={}))
+    run_page.get_by_role("button", name="Debug").click()
+    note = page.locator(".Toastify__toast").filter(has_text="The kernel is as before halve")
+    expect(note).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".Toastify__toast")).to_have_count(1)
+    look("run-debugged")
+    active = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-mod-active")
+    expect(active).to_contain_text("half = 10 / n")
+    active.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("print(n, 'is n')")
+    page.keyboard.press("Control+Enter")
+    expect(active.locator(".jp-OutputArea-output").first).to_have_text("0 is n", timeout=SLOW_MS)
+    assert 1 == len(list(lab.root.glob("*.debug.ipynb")))
+
 
 def test_a_schedule_is_paused_and_resumed(page: Page, lab, look):
     row = registered(page, lab, "nightly", "%%task a\nx = 1", options="--schedule '0 6 * * *'")

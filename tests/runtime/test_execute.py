@@ -211,6 +211,17 @@ def test_what_succeeded_does_not_run_again(typed: Typed, tmp_path: Path, mode: s
     assert ["the run before"] * 2 + [None] * 2 == [cell.get("restored_from") for cell in told]
 
 
+def test_what_was_taken_over_is_there_for_the_run_after_the_next(typed: Typed, tmp_path: Path) -> None:
+    """Also if each run writes a notebook of its own."""
+    write_notebook(tmp_path / "in.ipynb", *CHAIN)
+    assert 1 == typed("in.ipynb", "a.ipynb", BROKEN="1").returncode
+    assert 1 == typed("in.ipynb", "b.ipynb", "--resume", "a.ipynb", BROKEN="1").returncode
+    done = typed("in.ipynb", "c.ipynb", "--resume", "b.ipynb")
+    assert "resumed: 1 tasks stand, 2 run" in done.stdout.splitlines()
+    entry = nbformat.read(tmp_path / "c.ipynb", 4).cells[0].metadata["jupyter_flows"]
+    assert (True, "a.ipynb") == (entry["restored"], entry["restored_from"])
+
+
 def test_what_was_set_in_a_module_is_set_again(typed: Typed, tmp_path: Path) -> None:
     """A module is not kept: the task that changed it runs again, and says why."""
     write_notebook(

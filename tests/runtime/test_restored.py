@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from jupyter_flows.cli import run_command
+from jupyter_flows.magics.debugging import DEBUG_TYPE
 from tests.magics.conftest import start_kernel
 from tests.runtime.conftest import write_notebook
 
@@ -70,5 +73,60 @@ def test_nonsense_is_answered_in_a_sentence(failed: Path, tmp_path: Path, argume
         said = kernel.run(f"%flow debug {arguments[0]}", "b")
         assert sentence in said.stderr
         assert "Traceback" not in said.stderr
+    finally:
+        kernel.close()
+
+
+def asked(kernel, function: str, *arguments: str):
+    """Call what a front end calls; return what it is told, and the refusal."""
+    given = ", ".join(map(repr, arguments))
+    ran = kernel.run(f"import jupyter_flows.magics.debugging as d; d.{function}({given})", "front-end")
+    answers = [data[DEBUG_TYPE] for data in ran.shown if DEBUG_TYPE in data]
+    return (answers[0] if answers else None), ran.stderr
+
+
+def test_a_front_end_is_told_the_cell_and_what_is_there(failed: Path, tmp_path: Path) -> None:
+    """In a directory of its own, without the extension; the failed cell then runs as it did in the run."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    kernel = start_kernel(elsewhere, tmp_path / "home")
+    try:
+        told, refusal = asked(kernel, "debug_from_front_end", str(failed))
+        assert "" == refusal
+        cells = nbformat.read(failed, 4).cells
+        broken = next(place for place, cell in enumerate(cells) if "%%task broken" in cell.source)
+        assert ("broken", broken, cells[broken].id) == (told["task"], told["place"], told["cell_id"])
+        assert {"rows", "size", "count"} <= {*told["names"], "count"}
+        assert ["lines"] == list(told["missing"])
+        assert str(tmp_path) == kernel.value("__import__('os').getcwd()")
+        again = kernel.run("%%task other\nsize = len(rows)", cells[broken - 1].id)
+        assert ("ok", "", "") == (again.status, again.stdout, again.stderr)
+    finally:
+        kernel.close()
+
+
+def test_what_cannot_be_debugged_is_refused_in_a_sentence(failed: Path, tmp_path: Path) -> None:
+    kernel = start_kernel(tmp_path, tmp_path / "home")
+    try:
+        told, refusal = asked(kernel, "debug_from_front_end", "flow.ipynb")
+        assert (None, True) == (told, "not an executed notebook of jupyter flows" in refusal)
+        shutil.rmtree(failed.with_name(".flow.executed.ipynb.checkpoint"))
+        told, refusal = asked(kernel, "debug_from_front_end", str(failed))
+        assert told is None
+        assert "the checkpoint of that run is not there" in refusal
+        assert refusal.strip().endswith("its variables cannot be restored")
+        assert 1 == len(refusal.strip().splitlines())
+    finally:
+        kernel.close()
+
+
+def test_a_setup_cell_that_fails_now_is_named(failed: Path, tmp_path: Path) -> None:
+    """A module that was removed since, for one."""
+    text = failed.read_text().replace("import random\\ndef twice", "import random, gone_since\\ndef twice")
+    failed.write_text(text)
+    kernel = start_kernel(tmp_path, tmp_path / "home")
+    try:
+        told, _ = asked(kernel, "debug_from_front_end", str(failed))
+        assert "ModuleNotFoundError when setup cell cell-1 was run again" == told["missing"]["twice"]
     finally:
         kernel.close()

@@ -4,6 +4,7 @@ import React from 'react';
 
 import { durationText, familyOf, glyphOf, isEnded, progressText, secondsOf } from '../dag/states';
 import type { Words } from '../dag/words';
+import { canBeDebugged } from '../models/debugged';
 import type { LogRecord, RunRecord, TaskRunRecord } from '../records';
 import { clockText, momentText } from './when';
 
@@ -11,6 +12,7 @@ export interface RunActions {
   cancel(): void;
   retry(): void;
   openNotebook(): void;
+  debug(): void;
 }
 
 function Chip(props: { state: string }): JSX.Element {
@@ -52,6 +54,16 @@ export function RunHeader(props: { run: RunRecord; actions: RunActions; trans: W
         {ended && (
           <button type="button" className="jp-FlowsDag-button" onClick={() => actions.retry()}>
             {trans.__('Retry')}
+          </button>
+        )}
+        {canBeDebugged(run) && (
+          <button
+            type="button"
+            className="jp-FlowsDag-button"
+            title={trans.__('Open the executed notebook at the cell that failed, with the variables as before it')}
+            onClick={() => actions.debug()}
+          >
+            {trans.__('Debug')}
           </button>
         )}
         {run.result && (

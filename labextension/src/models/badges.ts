@@ -60,6 +60,8 @@ export interface BadgeText {
   facts: string;
   why: string;
   warning: string;
+  /** It failed in a headless run, so the variables before it may be there still. */
+  isDebuggable: boolean;
   /** All of it, for a screen reader and for a pointer over it. */
   whole: string;
 }
@@ -83,6 +85,7 @@ export function badgeText(badge: CellBadge, trans: Words): BadgeText {
     facts,
     why,
     warning,
+    isDebuggable: badge.run !== undefined && ['Failed', 'TimedOut', 'Cancelled'].includes(state.state),
     whole: [facts === '' ? head : `${head} · ${facts}`, why, warning === '' ? '' : `⚠ ${warning}`].filter(text => text !== '').join('\n')
   };
 }

@@ -13,7 +13,7 @@ import type { JSONObject } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
-import { html } from '../dag/html';
+import { button, html } from '../dag/html';
 import type { Words } from '../dag/words';
 import { badgeText, shownBadge, TARGET, untold, withMessage, type CellBadge, type CellBadges } from '../models/badges';
 import { KEY, readExecuted } from '../models/executed';
@@ -25,7 +25,9 @@ const BADGE_CLASS = 'jp-FlowsBadge';
 export class NotebookBadges implements IDisposable {
   constructor(
     private readonly _panel: NotebookPanel,
-    private readonly _trans: Words
+    private readonly _trans: Words,
+    /** Debugs the run that wrote this notebook, before a task. */
+    private readonly _debug: (task: string) => void
   ) {
     const { context, sessionContext } = _panel;
     sessionContext.kernelChanged.connect(this._onKernel, this);
@@ -50,7 +52,7 @@ export class NotebookBadges implements IDisposable {
     this._disconnect();
     Signal.clearData(this);
     if (!this._panel.isDisposed) {
-      this._panel.content.widgets.forEach(cell => paint(cell, undefined, this._trans));
+      this._panel.content.widgets.forEach(cell => paint(cell, undefined, this._trans, this._debug));
     }
   }
 
@@ -184,7 +186,7 @@ export class NotebookBadges implements IDisposable {
 
   private _paintOne(cell: Cell): void {
     if (!cell.isDisposed) {
-      paint(cell, shownBadge(this._badges.get(cell.model.id), executedBadge(cell)), this._trans);
+      paint(cell, shownBadge(this._badges.get(cell.model.id), executedBadge(cell)), this._trans, this._debug);
     }
   }
 
@@ -204,7 +206,7 @@ function executedBadge(cell: Cell): CellBadge | undefined {
 }
 
 /** Put the badge into the cell's header, bring it up to date, or take it away. */
-function paint(cell: Cell, badge: CellBadge | undefined, trans: Words): void {
+function paint(cell: Cell, badge: CellBadge | undefined, trans: Words, debug: (task: string) => void): void {
   const header = cell.node.querySelector<HTMLElement>(':scope > .jp-Cell-header');
   const old = header?.querySelector<HTMLElement>(`:scope > .${BADGE_CLASS}`) ?? null;
   header?.classList.toggle('jp-mod-flows', badge !== undefined);
@@ -215,7 +217,8 @@ function paint(cell: Cell, badge: CellBadge | undefined, trans: Words): void {
   const text = badgeText(badge, trans);
   const made = old ?? html('div', BADGE_CLASS);
   // Written again only if it says something else: focus and a shown tooltip stay.
-  if (made.title === text.whole && made.dataset['family'] === text.family) {
+  const isSame = made.title === text.whole && made.dataset['family'] === text.family;
+  if (isSame && (made.querySelector('button') !== null) === text.isDebuggable) {
     return;
   }
   made.dataset['family'] = text.family;
@@ -237,6 +240,11 @@ function paint(cell: Cell, badge: CellBadge | undefined, trans: Words): void {
       warning
     ].filter(item => item.textContent !== '')
   );
+  if (text.isDebuggable) {
+    const press = button('jp-FlowsBadge-debug', trans.__('Debug'), () => debug(badge.name));
+    press.title = trans.__('Give the kernel the variables as they were before this cell');
+    made.append(press);
+  }
   if (old === null) {
     header.append(made);
   }

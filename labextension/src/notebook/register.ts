@@ -2,55 +2,18 @@
 
 import { Dialog, Notification, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { Contents, Kernel } from '@jupyterlab/services';
+import type { Contents } from '@jupyterlab/services';
 
 import { sentence } from '../client';
 import type { Words } from '../dag/words';
 import { readReceipt } from '../models/receipt';
 import type { Receipt } from '../models/receipt';
 import { showReceipt } from '../widgets/dialogs';
+import { askKernel, calling } from './ask-kernel';
 
-/** What the kernel runs; it leaves no name behind in the user's namespace. */
+/** What the kernel runs. */
 export function registeringCode(path: string): string {
-  const text = JSON.stringify(path);
-  return `__import__("jupyter_flows.magics", fromlist=["register_from_front_end"]).register_from_front_end(${text})`;
-}
-
-class Refusal extends Error {}
-
-async function ask(kernel: Kernel.IKernelConnection, path: string, trans: Words): Promise<Receipt> {
-  let receipt: Receipt | null = null;
-  let refusal = '';
-  let missing = '';
-  const future = kernel.requestExecute({
-    code: registeringCode(path),
-    silent: false,
-    store_history: false,
-    allow_stdin: false,
-    stop_on_error: false
-  });
-  future.onIOPub = message => {
-    const type = message.header.msg_type;
-    const content = message.content as Record<string, unknown>;
-    if (type === 'display_data' || type === 'execute_result') {
-      receipt = readReceipt(content['data'] as Record<string, unknown>) ?? receipt;
-    } else if (type === 'stream' && content['name'] === 'stderr') {
-      refusal += String(content['text']);
-    } else if (type === 'error') {
-      missing = String(content['ename']) === 'ModuleNotFoundError' ? String(content['evalue']) : '';
-      refusal = `${String(content['ename'])}: ${String(content['evalue'])}`;
-    }
-  };
-  await future.done;
-  if (missing.includes('jupyter_flows')) {
-    throw new Refusal(
-      trans.__("The notebook's kernel has no jupyter_flows. Run %pip install jupyter-flows in a cell, restart the kernel, and register again.")
-    );
-  }
-  if (receipt === null) {
-    throw new Refusal(refusal.trim() || trans.__('The kernel said nothing; restart it and register again.'));
-  }
-  return receipt;
+  return calling('jupyter_flows.magics', 'register_from_front_end', path);
 }
 
 async function saved(panel: NotebookPanel, trans: Words): Promise<boolean> {
@@ -105,7 +68,7 @@ export async function registerNotebook({ panel, contents, openFlows, trans }: Re
     { autoClose: false }
   );
   try {
-    const receipt = await ask(kernel, contents.localPath(panel.context.path), trans);
+    const receipt = await askKernel(kernel, registeringCode(contents.localPath(panel.context.path)), readReceipt, trans);
     Notification.dismiss(note);
     if (await showReceipt(receipt, trans)) {
       openFlows();

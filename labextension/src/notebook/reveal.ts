@@ -1,4 +1,4 @@
-/** Finding a cell among the open notebooks. */
+/** Finding a cell, in one notebook or among the open ones. */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
@@ -16,11 +16,22 @@ export async function revealCell(
     const at = notebook.widgets.findIndex(cell => cell.model.id === cellId);
     if (at >= 0) {
       activate(panel);
-      notebook.deselectAll();
-      notebook.activeCellIndex = at;
-      await notebook.scrollToItem(at, 'smart');
+      await bringToSight(panel, at);
       return true;
     }
   }
   return false;
+}
+
+/** Make the cell of that id active and bring it into sight; without such an id the one at that place. */
+export async function showCell(panel: NotebookPanel, cellId: string, place: number): Promise<void> {
+  const at = panel.content.widgets.findIndex(cell => cell.model.id === cellId);
+  await bringToSight(panel, at >= 0 ? at : Math.min(place, panel.content.widgets.length - 1));
+}
+
+async function bringToSight(panel: NotebookPanel, at: number): Promise<void> {
+  const notebook = panel.content;
+  notebook.deselectAll();
+  notebook.activeCellIndex = at;
+  await notebook.scrollToItem(at, 'smart');
 }

@@ -5,6 +5,7 @@ import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { CommandIDs } from '../commands';
 import { NotebookBadges } from '../notebook/badges';
 
 const SETTINGS = 'jupyter-flows:plugin';
@@ -16,7 +17,7 @@ export const badges: JupyterFrontEndPlugin<void> = {
   requires: [INotebookTracker],
   optional: [ISettingRegistry, ITranslator],
   activate: (
-    _: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     tracker: INotebookTracker,
     registry: ISettingRegistry | null,
     translator: ITranslator | null
@@ -24,9 +25,13 @@ export const badges: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyter_flows');
     const shown = new Map<NotebookPanel, NotebookBadges>();
     let isOn = true;
+    const debug = (panel: NotebookPanel, task: string): void => {
+      app.shell.activateById(panel.id);
+      void app.commands.execute(CommandIDs.debugRun, { task });
+    };
     const add = (panel: NotebookPanel): void => {
       if (isOn && !shown.has(panel)) {
-        shown.set(panel, new NotebookBadges(panel, trans));
+        shown.set(panel, new NotebookBadges(panel, trans, task => debug(panel, task)));
         panel.disposed.connect(() => shown.delete(panel));
       }
     };

@@ -15,7 +15,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { FlowsClient, sentence } from '../client';
-import { CommandIDs, textArgument } from '../commands';
+import { CommandIDs, textArgument, textArguments } from '../commands';
 import { isEnded } from '../dag/states';
 import type { Words } from '../dag/words';
 import { FlowsFeed } from '../feed';
@@ -23,6 +23,7 @@ import { host } from '../host';
 import { FlowsModel } from '../models/flows';
 import { relativeTo } from '../models/location';
 import { RunModel } from '../models/run';
+import { debugNotebook, debugRun, type Debugging } from '../notebook/debug';
 import { registerNotebook } from '../notebook/register';
 import { revealCell } from '../notebook/reveal';
 import type { FlowSummary, RunRecord } from '../records';
@@ -85,7 +86,8 @@ class FlowsFrontEnd {
       {
         openRun: other => void this._app.commands.execute(CommandIDs.openRun, { id: other }),
         openResult: location => this._openResult(location, run.run?.result?.host ?? ''),
-        revealCell: cellId => void this._app.commands.execute(CommandIDs.revealCell, { cellId })
+        revealCell: cellId => void this._app.commands.execute(CommandIDs.revealCell, { cellId }),
+        debug: () => this._debug(debugging => debugRun(run.run!, run.spec, debugging))
       },
       this._trans
     );
@@ -168,6 +170,22 @@ class FlowsFrontEnd {
     }
   }
 
+  /** Debug a run by its id, else the one that wrote the notebook at hand; *task*: not the first that failed. */
+  async debug(id: string, task: string): Promise<void> {
+    await this._try(this._trans.__('The run cannot be debugged'), () =>
+      this._debug(async debugging => {
+        const panel = debugging.tracker.currentWidget;
+        if (id !== '') {
+          const { client } = this.feed;
+          const run = await client.run(id);
+          await debugRun(run, await client.spec(run.id), debugging);
+        } else if (panel !== null) {
+          await debugNotebook(panel, task, debugging);
+        }
+      })
+    );
+  }
+
   /** Say how a run ended that was started here. */
   private _tell(run: RunRecord): void {
     const note = this._mine.get(run.id);
@@ -187,6 +205,28 @@ class FlowsFrontEnd {
     } else {
       Notification.warning(run.state.message ? `${text}. ${run.state.message}` : text, { autoClose: false, actions });
     }
+  }
+
+  private async _debug(action: (debugging: Debugging) => Promise<void>): Promise<void> {
+    const tracker = this._tracker;
+    if (tracker === null) {
+      throw new Error(this._trans.__('This page has no notebooks; open the run in JupyterLab.'));
+    }
+    await action({
+      services: this._app.serviceManager,
+      tracker,
+      root: PageConfig.getOption('serverRoot'),
+      open: async (path, kernel) => {
+        const opened: unknown = await this._app.commands.execute('docmanager:open', {
+          path,
+          factory: 'Notebook',
+          ...(kernel === null ? {} : { kernel: { id: kernel.id, name: kernel.name } })
+        });
+        return tracker.find(panel => panel === opened) ?? null;
+      },
+      activate: panel => this._app.shell.activateById(panel.id),
+      trans: this._trans
+    });
   }
 
   private async _openResult(location: string, machine: string): Promise<void> {
@@ -267,6 +307,20 @@ function addCommands(app: JupyterFrontEnd, flows: FlowsFrontEnd, tracker: INoteb
     isVisible: () => false,
     execute: args => flows.reveal(typeof args['cellId'] === 'string' ? args['cellId'] : '')
   });
+  commands.addCommand(CommandIDs.debugRun, {
+    label: trans.__('Debug Failed Run'),
+    caption: trans.__('Give a kernel the variables of a run as they were before the cell that failed, and show the cell'),
+    describedBy: textArguments({
+      id: trans.__('The id of the run; if not given, the run that wrote the notebook at hand.'),
+      task: trans.__('The task before which; if not given, the first that failed.')
+    }) as never,
+    isEnabled: args => typeof args['id'] === 'string' || (tracker !== null && tracker.currentWidget !== null),
+    execute: args =>
+      flows.debug(
+        typeof args['id'] === 'string' ? args['id'] : '',
+        typeof args['task'] === 'string' ? args['task'] : ''
+      )
+  });
   commands.addCommand(CommandIDs.registerNotebook, {
     label: trans.__('Register Notebook as Flow'),
     caption: trans.__('Register this notebook as a flow: metadata to the server, code to storage'),
@@ -274,7 +328,10 @@ function addCommands(app: JupyterFrontEnd, flows: FlowsFrontEnd, tracker: INoteb
     isEnabled: () => tracker?.currentWidget !== null && tracker !== null,
     execute: () => flows.register()
   });
-  tracker?.currentChanged.connect(() => commands.notifyCommandChanged(CommandIDs.registerNotebook));
+  tracker?.currentChanged.connect(() => {
+    commands.notifyCommandChanged(CommandIDs.registerNotebook);
+    commands.notifyCommandChanged(CommandIDs.debugRun);
+  });
 }
 
 export const main: JupyterFrontEndPlugin<void> = {
@@ -303,7 +360,8 @@ export const main: JupyterFrontEndPlugin<void> = {
       CommandIDs.openPanel,
       CommandIDs.registerNotebook,
       CommandIDs.runFlow,
-      CommandIDs.openRun
+      CommandIDs.openRun,
+      CommandIDs.debugRun
     ]) {
       palette?.addItem({ command, category });
     }

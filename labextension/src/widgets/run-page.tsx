@@ -17,6 +17,7 @@ export interface RunPageActions {
   openRun(id: string): void;
   openResult(location: string): Promise<void>;
   revealCell(cellId: string): void;
+  debug(): Promise<void>;
 }
 
 /** The live picture: drawn when the graph is known, then only coloured. */
@@ -158,7 +159,8 @@ export class RunPage extends Panel {
               openNotebook: () =>
                 void this._try(trans.__('The result was not opened'), () =>
                   this._actions.openResult(run.result?.location ?? '')
-                )
+                ),
+              debug: () => void this._try(trans.__('The run cannot be debugged'), () => this._actions.debug())
             }}
           />
         )}
