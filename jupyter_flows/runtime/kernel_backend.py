@@ -23,6 +23,7 @@ from nbclient.exceptions import CellExecutionComplete
 
 from jupyter_flows.errors import KernelDied
 from jupyter_flows.runtime.cell_code import code_for_kernel, line_offset
+from jupyter_flows.runtime.kernel_answers import Unanswered
 from jupyter_flows.runtime.kernel_memory import MB
 from jupyter_flows.runtime.kernel_messages import waiting_messages
 from jupyter_flows.runtime.kernels import Kernel
@@ -132,15 +133,47 @@ class CellRunner:
         ------
         KernelDied : the kernel's process is gone.
         CellTimedOut : it took longer than it may; the kernel was interrupted, or killed if that did not help.
+        CellStopped : :meth:`stop` was called.
+        """
+        content = self.execute(
+            "", f"bool({expression}\n)", what="a condition", timeout_s=timeout_s, deadline_at=deadline_at
+        )
+        found = content.get("user_expressions", {}).get("it", {})
+        if found.get("status") != "ok":
+            return None, str(found.get("ename") or "Error")
+        return found.get("data", {}).get("text/plain") == "True", ""
+
+    def execute(
+        self,
+        code: str,
+        expression: str | None = None,
+        *,
+        what: str,
+        timeout_s: float | None = None,
+        deadline_at: float | None = None,
+    ) -> dict[str, Any]:
+        """Run code between cells, silently; return the kernel's reply.
+
+        Parameters
+        ----------
+        code : str
+        expression : str, optional
+            Evaluated after it, and given in the reply under ``it``.
+        what : str
+            What this is, for messages.
+
+        Raises
+        ------
+        KernelDied, CellTimedOut, CellStopped : as for :meth:`ask`.
         """
         if self._died is not None:
             raise KernelDied(self._died, cause=self._cause)
         client = self._kernel.client
         message_id = client.execute(
-            "", silent=True, store_history=False, allow_stdin=False,
-            user_expressions={"it": f"bool({expression}\n)"},
+            code, silent=True, store_history=False, allow_stdin=False,
+            user_expressions={} if expression is None else {"it": expression},
         )  # fmt: skip
-        limit = _Limit(timeout_s, deadline_at)
+        limit, unanswered, is_idle = _Limit(timeout_s, deadline_at), Unanswered(), False
         poller = zmq.Poller()
         poller.register(client.shell_channel.socket, zmq.POLLIN)
         while True:
@@ -148,20 +181,33 @@ class CellRunner:
             for message in self._messages(client.shell_channel.socket) if ready else ():
                 if message["parent_header"].get("msg_id") == message_id:
                     if limit.interrupted:
-                        msg = limit.words("a condition")
-                        raise limit.error(msg)
-                    found = message["content"].get("user_expressions", {}).get("it", {})
-                    if found.get("status") != "ok":
-                        return None, str(found.get("ename") or "Error")
-                    return found.get("data", {}).get("text/plain") == "True", ""
-            if not ready and not self._kernel.is_alive():
-                self._cause = self._kernel.ending()
-                self._died = f"the kernel died: {self._cause}"
-                raise KernelDied(self._died, cause=self._cause)
+                        raise limit.error(limit.words(what))
+                    content: dict[str, Any] = message["content"]
+                    return content
+            now = time.monotonic()
+            if not ready:
+                is_idle = is_idle or self._says_idle(message_id)
+                if unanswered.is_lost(now, can_come=not is_idle and self._kernel.is_connected()):
+                    self._kernel.give_up()
+                if not self._kernel.is_alive():
+                    self._cause = self._kernel.ending()
+                    self._died = _with_lead(self._cause)
+                    raise KernelDied(self._died, cause=self._cause)
+            if self._stop is not None and not limit.interrupted:
+                limit.stopped = self._stop
             if self._past(limit):
                 self._cause = "killed: it did not stop when it was interrupted"
-                self._died = "its kernel had to be killed when a condition did not stop"
-                raise limit.error(limit.words("a condition"))
+                self._died = f"its kernel had to be killed when {what} did not stop"
+                raise limit.error(limit.words(what))
+
+    def _says_idle(self, message_id: str) -> bool:
+        """Whether the kernel says that it is through with a silent request; what else it said is dropped."""
+        return any(
+            message["parent_header"].get("msg_id") == message_id
+            and message["msg_type"] == "status"
+            and message["content"].get("execution_state") == "idle"
+            for message in list(self._messages(self._kernel.client.iopub_channel.socket))
+        )
 
     def call(
         self,
@@ -229,9 +275,7 @@ class CellRunner:
             raise
         except KernelDied:
             self._gone(self._kernel.ending(), where)
-            # "killed: memory limit ..." says by itself what died.
-            lead = "" if self._cause.startswith("killed: memory limit") else "the kernel died: "
-            msg = f"{lead}{self._cause} (in {where})"
+            msg = f"{_with_lead(self._cause)} (in {where})"
             raise KernelDied(msg, cause=self._cause) from None
         finally:
             self._measure(index)
@@ -308,6 +352,7 @@ class CellRunner:
         poll_ms = POLL_MS if self._kernel.memory_limit_bytes is None else LIMIT_LOOK_MS
         idle = False
         idle_until: float | None = None
+        unanswered = Unanswered()
         while self._reply is None or not idle:
             ready = dict(poller.poll(poll_ms))
             for message in self._messages(iopub.socket) if iopub.socket in ready else ():
@@ -325,6 +370,9 @@ class CellRunner:
                         cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
                     idle_until = time.monotonic() + IDLE_GRACE_S
             now = time.monotonic()
+            can_come = self._reply is not None or (not idle and self._kernel.is_connected())
+            if unanswered.is_lost(now, can_come=can_come):
+                self._kernel.give_up()
             if self._look(now) or (not ready and not self._kernel.is_alive()):
                 msg = "the kernel died"
                 raise KernelDied(msg)
@@ -393,6 +441,11 @@ class _Limit:
         if self._is_run:
             return f"{where} was stopped: the time limit of the run was over"
         return f"{where} took longer than {self._timeout_s:g} s"
+
+
+def _with_lead(cause: str) -> str:
+    # "killed: memory limit ..." says by itself what died.
+    return cause if cause.startswith("killed: ") else f"the kernel died: {cause}"
 
 
 def texts_of(content: Mapping[str, Any]) -> dict[str, str]:

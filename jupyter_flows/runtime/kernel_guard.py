@@ -1,4 +1,4 @@
-"""What runs in a headless kernel of IPython's before any cell: no cell can flood the run.
+"""What runs in a headless kernel of IPython's before any cell: none can flood the run or outlive it.
 
 The source of this module is sent to the kernel, which need not have this package: it uses the standard
 library and what IPython gives. A cell that prints 500 MB would otherwise make 500 MB of messages, and the
@@ -115,10 +115,25 @@ def _size(data: Any) -> int:
     return size
 
 
-def install(shell: Any, limit: int) -> None:
-    """Limit what each cell of a kernel sends."""
+def end_with(parent: int) -> None:
+    """Have the system kill this kernel when *parent*, which started it, is killed.
+
+    ipykernel looks for its parent by itself, but not while a cell is inside a C function.
+    """
+    import ctypes
+    import os
+    import signal
+    import sys
+
+    if sys.platform.startswith("linux") and os.getppid() == parent:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+def install(shell: Any, limit: int, parent: int) -> None:
+    """Limit what each cell of a kernel sends, and the kernel's life to that of *parent*."""
     import contextlib
 
+    end_with(parent)
     guard = Guard(shell, limit)
     shell.display_pub.publish = guard.limited_publish
     shell.display_pub.clear_output = guard.limited_clear

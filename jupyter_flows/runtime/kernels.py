@@ -18,12 +18,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart, KernelNotFound
 from jupyter_flows.runtime import kernel_guard
+from jupyter_flows.runtime.kernel_answers import NO_ANSWER, Connection
 from jupyter_flows.runtime.kernel_memory import MB, LimitedGroup, MemoryMeter, OomWatch, descendants
+from jupyter_flows.runtime.owned_directory import PREFIX, OwnedDirectory, note_process
 from jupyter_flows.runtime.processes import ending, start_ticks
 
 OUTPUT_LIMIT_BYTES = 64 * MB
@@ -103,6 +106,7 @@ class Kernel:
         """It was started before its run was known (``spare_kernel.py``)."""
         self._wanted_directory = directory
         self._directory = directory
+        self._owned: OwnedDirectory | None = None
         self._cwd = cwd
         self._env = dict(os.environ if env is None else env)
         self._start_timeout_s = start_timeout_s
@@ -111,7 +115,8 @@ class Kernel:
         self._stopped = False
         self._oom: OomWatch | None = None
         self._group: LimitedGroup | None = None
-        self._over_limit: str | None = None
+        self._killed_for: str | None = None
+        self._connection: Connection | None = None
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -123,7 +128,7 @@ class Kernel:
         KernelNotFound, KernelDidNotStart
         """
         require_kernel(self.name)
-        self._directory = _socket_directory(self._wanted_directory)
+        self._directory, self._owned = _socket_directory(self._wanted_directory)
         try:
             self._launch()
         except BaseException:
@@ -157,6 +162,8 @@ class Kernel:
             if self.client is not None:
                 if not now and self.is_alive():
                     self._ask_to_end()
+                if self._connection is not None:
+                    self._connection.close()
                 self.client.stop_channels()
                 self.client = None
             if self.manager is not None:
@@ -166,6 +173,8 @@ class Kernel:
             if self._group is not None:
                 self._group.remove()
             shutil.rmtree(self._directory, ignore_errors=True)
+            if self._owned is not None:
+                self._owned.remove()
 
     def _ask_to_end(self) -> None:
         """Ask the kernel to end, and wait a moment; the manager would interrupt it, and that is logged."""
@@ -207,14 +216,23 @@ class Kernel:
         used = self.memory.sample(clock_s)
         if self.memory_limit_bytes is None or used <= self.memory_limit_bytes:
             return False
-        self._over_limit = self._limit_words(self.memory.end().peak_bytes)
+        self._killed_for = self._limit_words(self.memory.end().peak_bytes)
         self.kill()
         return True
 
+    def is_connected(self) -> bool:
+        """Whether the kernel's end of the socket for requests is open."""
+        return self._connection is None or self._connection.is_open()
+
+    def give_up(self) -> None:
+        """Kill a kernel that lives, and will not answer what it was asked."""
+        self._killed_for = NO_ANSWER
+        self.kill()
+
     def ending(self) -> str:
-        """Say how the process ended: by its own exit, a signal, its memory limit, the system for memory."""
-        if self._over_limit is not None:
-            return self._over_limit
+        """Say how the process ended: by its own exit, a signal, and if we killed it, why."""
+        if self._killed_for is not None:
+            return self._killed_for
         returncode = self._process.poll() if self._process is not None else None
         oom = self._oom.killed() if self._oom is not None and returncode == -signal.SIGKILL else None
         if oom is not None and self._group is not None:
@@ -242,22 +260,26 @@ class Kernel:
             # No history database: a headless run must not write into a person's.
             arguments.append("--HistoryManager.hist_file=:memory:")
         try:
-            manager.start_kernel(extra_arguments=arguments, cwd=self._cwd, env=self._env)
+            # In a thread that ends with this process: to that thread the kernel is tied (see _guard).
+            _launcher().submit(
+                manager.start_kernel, extra_arguments=arguments, cwd=self._cwd, env=self._env
+            ).result()
         except (OSError, ValueError) as error:
             msg = f"kernel {self.name!r} could not be started: {type(error).__name__}: {error}"
             raise KernelDidNotStart(msg) from error
         self._process = getattr(manager.provisioner, "process", None)
         if self._process is not None:
             pid = self._process.pid
+            note_process(self._directory, pid)
             self.memory = MemoryMeter(pid)
             if self.memory_limit_bytes is not None:
                 self._group = LimitedGroup.around(pid, self.memory_limit_bytes)
             self._oom = OomWatch(pid)
 
     def _guard(self) -> None:
-        """Have a kernel of IPython's bound what a cell sends; the answer is not waited for."""
+        """Have a kernel of IPython's bound what a cell sends, and end with us; its answer is not awaited."""
         if self.manager.ipykernel:
-            install = f"names['install'](get_ipython(), {OUTPUT_LIMIT_BYTES})"
+            install = f"names['install'](get_ipython(), {OUTPUT_LIMIT_BYTES}, {os.getpid()})"
             code = f"(lambda names: (exec({_guard_source()!r}, names), {install}))({{'__name__': 'guard'}})"
             self.client.execute(
                 code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
@@ -293,6 +315,18 @@ class Kernel:
             else:
                 msg = f"kernel {self.name!r} died at its start: {self.ending()}"
             raise KernelDidNotStart(msg) from error
+        self._connection = Connection(self.client.shell_channel.socket)
+
+
+@functools.cache
+def _launcher() -> ThreadPoolExecutor:
+    """Return the one thread that starts kernels: the system ties a process to the thread that started it."""
+    return ThreadPoolExecutor(1, "kernel launcher")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has no threads of its parent's.
+    os.register_at_fork(after_in_child=_launcher.cache_clear)
 
 
 @functools.cache
@@ -313,16 +347,17 @@ def places_for_sockets() -> Iterator[Path]:
             yield Path(place)
 
 
-def _socket_directory(wanted: Path) -> Path:
+def _socket_directory(wanted: Path) -> tuple[Path, OwnedDirectory | None]:
     if len(os.fsencode(wanted)) <= _SOCKET_PATH_LIMIT:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return wanted
+        return wanted, None
     marker = os.environ.get("JUPYTER_FLOWS_RUN_ID", "")[:12]
-    prefix = f"jupyter-flows-{marker}-" if marker else "jupyter-flows-"
+    prefix = f"{marker}-" if marker else ""
     for place in places_for_sockets():
-        if len(os.fsencode(place / prefix)) + _MKDTEMP_LETTERS <= _SOCKET_PATH_LIMIT:
+        if len(os.fsencode(place / f"{PREFIX}{prefix}")) + _MKDTEMP_LETTERS <= _SOCKET_PATH_LIMIT:
             with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+                owned = OwnedDirectory(prefix=prefix, place=place)
+                return owned.path, owned
     msg = (
         f"a kernel cannot have its sockets: their paths may have {_SOCKET_PATH_LIMIT} bytes, "
         f"and {wanted} is longer; set TMPDIR to a directory with a short path that can be written"

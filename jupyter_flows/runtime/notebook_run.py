@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,8 +25,9 @@ from jupyter_flows.runtime.code_digests import code_digests
 from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.earlier import Earlier
 from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTimedOut
-from jupyter_flows.runtime.kernels import Kernel
+from jupyter_flows.runtime.kernels import Kernel, places_for_sockets
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
+from jupyter_flows.runtime.owned_directory import OwnedDirectory, remove_abandoned
 from jupyter_flows.runtime.passing import Needs, apart, needs_of, sharing, without
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
@@ -210,8 +210,9 @@ class NotebookRun:
         self, name: str, start_timeout_s: float
     ) -> Iterator[tuple[Callable[[], Kernel], Kernel, Path]]:
         """Yield what launches a kernel, the first kernel, launched, and the directory for values."""
-        with tempfile.TemporaryDirectory(prefix="jupyter-flows-") as temporary:
-            base = self._directory or Path(temporary)
+        remove_abandoned(places_for_sockets())
+        with OwnedDirectory() as temporary:
+            base = self._directory or temporary
             made: list[Kernel] = []
 
             def another() -> Kernel:
@@ -228,7 +229,7 @@ class NotebookRun:
 
             first = self._launched
             try:
-                yield another, first or another(), self._options.checkpoint or Path(temporary) / "values"
+                yield another, first or another(), self._options.checkpoint or temporary / "values"
             finally:
                 for kernel in [*made, *([first] if first else [])]:
                     kernel.stop()
@@ -300,6 +301,7 @@ class NotebookRun:
             digests=digests,
             at_start=document.codes(tuple(document.injected)),
             limit=1 if is_alone else self._options.most_kernels,
+            deadline_at=deadline_at,
             **({} if parallel == "threads" else {"is_alone": is_alone}),
         )
         if parallel == "processes":

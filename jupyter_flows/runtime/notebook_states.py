@@ -8,7 +8,6 @@ each cell makes the cost of a run grow with the square of its length).
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from jupyter_flows.notebook.write import NotebookFile, mark_cell
 from jupyter_flows.runtime.cell_progress import Progress
 from jupyter_flows.runtime.known_secrets import Redactor
 from jupyter_flows.runtime.notebook_outputs import NotebookOutputs
+from jupyter_flows.runtime.owned_directory import OwnedDirectory
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import StateName
@@ -185,8 +185,8 @@ class _RemoteFile(NotebookFile):
     """An executed notebook that papermill's own handlers write, to wherever they reach."""
 
     def __init__(self, location: str, *, mask: Redactor | None) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="jupyter-flows-")
-        super().__init__(Path(self._scratch.name) / "executed.ipynb", mask=mask)
+        self._scratch = OwnedDirectory()
+        super().__init__(self._scratch.path / "executed.ipynb", mask=mask)
         self._location = location
 
     def save(self, nb: Any, **options: Any) -> None:
@@ -197,7 +197,7 @@ class _RemoteFile(NotebookFile):
     def close(self) -> None:
         """Let go of the copy here."""
         super().close()
-        self._scratch.cleanup()
+        self._scratch.remove()
 
 
 def _file_for(local: Path | None, output_path: str, mask: Redactor | None) -> NotebookFile:

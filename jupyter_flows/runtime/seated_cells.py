@@ -34,6 +34,7 @@ from jupyter_flows.runtime.seats import ReplayFailed, Seat, Seats
 _MODULE = "_jupyter_flows_cells"
 """The module, in a kernel, of what does the options of cells."""
 _WRAPPER = "get_ipython()._flows_wrapper"
+RUN_OVER = "was not finished: the time limit of the run was over"
 
 
 class SeatedCells:
@@ -93,8 +94,10 @@ class SeatedCells:
                 tries_again = context.get("task_run_count", 1) <= task.max_retries
                 self._seats.has_failed(seat, slug, tries_again=tries_again)
                 raise
-        except (ValueLost, ReplayFailed) as error:
+        except (ValueLost, ReplayFailed, CellStopped) as error:
             raise EngineCellFailed(str(error), error) from error
+        except RunTimeOver as error:
+            raise RunTimedOut(RUN_OVER) from error
         finally:
             self._seats.release(slug)
 
@@ -104,7 +107,13 @@ class SeatedCells:
         began = time.monotonic()
         self._seats.fill(seat, slug)
         if task.when is not None:
-            holds, raised = runner.ask(task.when)
+            try:
+                holds, raised = runner.ask(task.when, timeout_s=limit_s, deadline_at=self._deadline_at)
+            except RunTimeOver:
+                raise
+            except CellTimedOut as error:
+                msg = f"took longer than {limit_s or 0:g} s"
+                raise TaskTimedOut(msg) from error
             if raised:
                 raise EngineCellFailed(condition_failed(raised, task))
             if not holds:
@@ -157,8 +166,7 @@ class SeatedCells:
                 expressions=expressions,
             )
         except RunTimeOver as error:
-            msg = "was not finished: the time limit of the run was over"
-            raise RunTimedOut(msg) from error
+            raise RunTimedOut(RUN_OVER) from error
         except CellTimedOut as error:
             msg = f"took longer than {timeout_s or 0:g} s"
             raise TaskTimedOut(msg) from error

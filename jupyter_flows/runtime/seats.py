@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jupyter_flows.errors import KernelDied, ValueLost
+from jupyter_flows.errors import ValueLost
 from jupyter_flows.runtime import kernel_values
 from jupyter_flows.runtime.book import Book, Gift, Place, dumps, gift_from, newest_joint, place_for_kernel
 from jupyter_flows.runtime.kernel_backend import CellRunner, texts_of
@@ -34,7 +34,6 @@ LEAST_TIME_S = 0.5
 """...and what it may take in any case."""
 LARGEST_KEPT = 2 << 30
 """Bytes of one variable that is only kept to resume from."""
-_ASK_POLL_S = 0.2
 
 
 class ReplayFailed(Exception):
@@ -44,8 +43,9 @@ class ReplayFailed(Exception):
 class Seat:
     """A kernel and what its namespace holds."""
 
-    def __init__(self, number: int, kernel: Kernel) -> None:
+    def __init__(self, number: int, kernel: Kernel, *, deadline_at: float | None = None) -> None:
         self.number = number
+        self._deadline_at = deadline_at
         self.kernel = kernel
         self.runner: CellRunner | None = None
         self.versions: dict[str, str] = {}
@@ -61,32 +61,24 @@ class Seat:
 
         Raises
         ------
-        KernelDied
+        KernelDied, RunTimeOver, CellStopped
         """
         content = self.execute("", expression)
         return texts_of(content).get("it", "{}")
 
-    def execute(self, code: str, expression: str | None = None) -> dict[str, Any]:
+    def execute(
+        self, code: str, expression: str | None = None, *, what: str = "what a cell needs"
+    ) -> dict[str, Any]:
         """Run code silently; return the kernel's reply.
 
         Raises
         ------
         KernelDied
+        RunTimeOver : the time of the run was over; *what* says of what.
+        CellStopped : the run was interrupted.
         """
-        client = self.kernel.client
-        asked = {} if expression is None else {"it": expression}
-        message_id = client.execute(
-            code, silent=True, store_history=False, allow_stdin=False, user_expressions=asked
-        )
-        while True:
-            if client.shell_channel.socket.poll(_ASK_POLL_S * 1000):
-                reply = client.shell_channel.get_msg(timeout=_ASK_POLL_S)
-                if reply["parent_header"].get("msg_id") == message_id:
-                    content: dict[str, Any] = reply["content"]
-                    return content
-            elif not self.kernel.is_alive():
-                msg = f"the kernel died: {self.kernel.ending()}"
-                raise KernelDied(msg)
+        assert self.runner is not None
+        return self.runner.execute(code, expression, what=what, deadline_at=self._deadline_at)
 
 
 class Seats:
@@ -111,6 +103,8 @@ class Seats:
         Most kernels at once.
     is_alone : bool
         All cells run in the first kernel, in the order of the notebook.
+    deadline_at : float, optional
+        When the time of the whole run is over (``time.monotonic``).
     """
 
     _keeps_joint = True
@@ -129,6 +123,7 @@ class Seats:
         at_start: Iterable[str] = (),
         limit: int = 1,
         is_alone: bool = True,
+        deadline_at: float | None = None,
     ) -> None:
         self._needs = needs
         self._book = book
@@ -141,8 +136,9 @@ class Seats:
         self._is_alone = is_alone
         self._has_main = is_alone or any(need.is_pinned for need in needs.values())
         self._lock = threading.Lock()
+        self._deadline_at = deadline_at
         self._first = first
-        self._seats = [Seat(0, first)]
+        self._seats = [Seat(0, first, deadline_at=deadline_at)]
         self._count = 1
         self._reserved: dict[str, Seat] = {}
         self._live: dict[tuple[str, str], Seat] = {}
@@ -201,7 +197,7 @@ class Seats:
         return found
 
     def _one_more(self) -> Seat:
-        seat = Seat(self._count, self._another())
+        seat = Seat(self._count, self._another(), deadline_at=self._deadline_at)
         self._count += 1
         self._seats.append(seat)
         return seat
@@ -350,7 +346,7 @@ class Seats:
                 wanted.append(setup)
         for setup in sorted(wanted, key=lambda one: one.index):
             for code in self._codes[setup.slug]:
-                content = seat.execute(code)
+                content = seat.execute(code, what=f"setup cell {setup.slug}, run again,")
                 if content["status"] != "ok":
                     msg = f"setup cell {setup.slug} failed when another kernel ran it again"
                     raise ReplayFailed(f"{msg}: {content.get('ename') or content['status']}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart
+from jupyter_flows.runtime.kernel_answers import Connection
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.seats import Seat, Seats
 
@@ -38,6 +39,7 @@ class KernelThread:
         self.memory_limit_bytes = kernel.memory_limit_bytes
         self.client: Any = None
         self._ident = ""
+        self._connection: Connection | None = None
 
     def start(self) -> None:
         """Open the thread.
@@ -59,6 +61,7 @@ class KernelThread:
                 "has); run with --parallel processes"
             )
             raise KernelDidNotStart(msg)
+        self._connection = Connection(client.shell_channel.socket)
         self.client = _SubshellClient(client, reply["subshell_id"])
 
     def knows_thread(self, ident: str) -> None:
@@ -89,6 +92,14 @@ class KernelThread:
         """Kill the kernel, and with it the cells of its other threads: there is no other way."""
         self.kernel.kill()
 
+    def is_connected(self) -> bool:
+        """Whether the kernel's end of our socket for requests is open."""
+        return self._connection is None or self._connection.is_open()
+
+    def give_up(self) -> None:
+        """Kill the kernel, since this thread of it will not answer."""
+        self.kernel.give_up()
+
     def over_limit(self, now: float) -> bool:
         """Whether the kernel was over its memory limit and was killed."""
         return self.kernel.over_limit(now)
@@ -102,6 +113,8 @@ class KernelThread:
         del now
         if self.client is not None:
             with contextlib.suppress(Exception):
+                if self._connection is not None:
+                    self._connection.close()
                 self.client.main.stop_channels()
             self.client = None
 
@@ -153,7 +166,7 @@ class ThreadSeats(Seats):
         self._opening = threading.Lock()
         self._is_started = False
         self._seats = []
-        self._shared = Seat(0, first)
+        self._shared = Seat(0, first, deadline_at=self._deadline_at)
 
     def _fitting(self, slug: str) -> Seat | None:
         del slug
@@ -163,7 +176,7 @@ class ThreadSeats(Seats):
         return self._one_more() if len(self._seats) < self._limit else None
 
     def _one_more(self) -> Seat:
-        seat = Seat(self._count, self._base)
+        seat = Seat(self._count, self._base, deadline_at=self._deadline_at)
         self._count += 1
         self._seats.append(seat)
         self._share(seat)
