@@ -29,6 +29,8 @@ from jupyter_flows.client.api import FlowsApi
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL
 from jupyter_flows.errors import InvalidLabel, NotAuthorised, NotFound, ServerFault
+from jupyter_flows.runtime.kernels import places_for_sockets
+from jupyter_flows.runtime.owned_directory import remove_abandoned
 from jupyter_flows.runtime.processes import ending, start_ticks
 from jupyter_flows.schema.agents import AgentRecord, AgentStopped, Claim, ClaimRuns, RegisterAgent
 from jupyter_flows.schema.base import LABEL_PATTERN, new_id
@@ -274,6 +276,7 @@ class Agent:
 
     def _adopt(self) -> None:
         """Find the keepers of an earlier agent: living ones count, dead ones are finished."""
+        remove_abandoned(places_for_sockets())
         for directory, card in kept_runs(self._settings.home):
             self._watch(_Kept(card.run_id, card.run_name, pid=card.pid), directory)
 

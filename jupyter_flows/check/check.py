@@ -8,7 +8,6 @@ run with each one left out in turn. Whatever differs is run once more, from noth
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +51,7 @@ from jupyter_flows.notebook.outline import analyse_notebook
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
 from jupyter_flows.notebook.transform import body_of
 from jupyter_flows.runtime.kernels import require_kernel
+from jupyter_flows.runtime.owned_directory import OwnedDirectory
 
 DEFAULT_KERNEL = "python3"
 _MAX_CANDIDATES = 30
@@ -102,8 +102,7 @@ def check_notebook(
     cells = _cells(notebook, analysis)
     name = kernel_name or notebook.kernel or DEFAULT_KERNEL
     require_kernel(name)
-    with tempfile.TemporaryDirectory(prefix="jupyter-flows-check-", ignore_cleanup_errors=True) as temporary:
-        top = Path(temporary)
+    with OwnedDirectory(prefix="check-") as top:
         root = make_workspace(place.parent, top)
         with _kernels(name, root=root, top=top, cells=cells, cell_limit_s=cell_limit_s) as kernels:
             check = _Check(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -325,11 +324,16 @@ def test_objects_that_share_memory_come_back_together(typed: Typed, tmp_path: Pa
 
 @pytest.mark.parametrize("mode", ["off", "processes"])
 def test_a_killed_run_is_gone_on_from(typed: Typed, tmp_path: Path, mode: str) -> None:
-    """SIGKILL in the middle: the kernels go too, what had ended stands, the rest runs."""
+    """SIGKILL in the middle: the kernels go too, what had ended stands, the rest runs.
+
+    The cell under way is in a call of C, where the kernel itself does not see that its parent is gone. The
+    temporary directory of the killed run is removed by the next one.
+    """
     write_notebook(
         tmp_path / "in.ipynb",
         "%%task one\nopen('ran', 'a').write('.')\nx = list(range(3))",
-        "%%task two\nimport os, time\nif os.environ.get('BROKEN'):\n    open('there', 'w').close(); time.sleep(60)\n"
+        "%%task two\nimport os, re\nif os.environ.get('BROKEN'):\n    open('there', 'w').close()\n"
+        "    re.match(r'(a|a)*$', 'a' * 60 + 'b')\n"
         "print(x)",
     )
     process = subprocess.Popen(
@@ -344,7 +348,7 @@ def test_a_killed_run_is_gone_on_from(typed: Typed, tmp_path: Path, mode: str) -
         process.send_signal(signal.SIGKILL)
         process.wait()
     until(lambda: not processes_of(tmp_path))
-    clear_up_after_the_killed(tmp_path)
+    assert any((tmp_path / "t").iterdir())
     done = typed("in.ipynb", "--parallel", mode, "--resume", "in.executed.ipynb")
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "resumed: 1 tasks stand, 1 run" in done.stdout.splitlines()
@@ -375,19 +379,11 @@ def test_outputs_of_an_older_run_are_not_taken_for_those_of_a_killed_one(
         process.send_signal(signal.SIGKILL)
         process.wait()
     until(lambda: not processes_of(tmp_path))
-    clear_up_after_the_killed(tmp_path)
     assert "older" not in (tmp_path / "in.executed.ipynb").read_text()
     done = typed("in.ipynb", "--resume", "in.executed.ipynb")
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "older" not in executed(tmp_path).text(0)
     assert "1\n" == executed(tmp_path).text(1)
-
-
-def clear_up_after_the_killed(tmp_path: Path) -> None:
-    """Remove the temporary directory of a run that was killed: nobody was left to do it."""
-    for path in (tmp_path / "t").iterdir():
-        assert re.match("jupyter-flows-", path.name)
-        subprocess.run(["rm", "-r", str(path)], check=True)
 
 
 def until(holds: Callable[[], bool]) -> None:
