@@ -74,7 +74,7 @@ def command(
 
     OUT is NAME.executed.ipynb by default; any address that papermill writes to will do. What cells give is
     kept beside it until the run has succeeded, so that a failed one goes on with --resume OUT where it
-    stopped. Exit code: 0 the flow succeeded, 1 it did not, 2 it could not be run.
+    stopped. Exit code: 0 the flow succeeded and OUT is whole, 1 not so, 2 it could not be run.
     """
     from jupyter_flows.runtime.execute_alone import execute_alone
     from jupyter_flows.runtime.run_options import RunOptions
@@ -125,13 +125,16 @@ def command(
         print_json(done)
     else:
         out.print(present.state(done.state), plain(done.message), soft_wrap=True)
-        out.print(plain(f"executed notebook: {done.output}"), soft_wrap=True)
+        if done.unsaved:
+            out.print(plain(done.unsaved, "red"), soft_wrap=True)
+        else:
+            out.print(plain(f"executed notebook: {done.output}"), soft_wrap=True)
         if done.checkpoint is not None:
             out.print(
                 plain(f"go on from there:  jupyter flows execute {source} {target} --resume {target}"),
                 soft_wrap=True,
             )
-    return 0 if done.state in {"Success", "Skipped"} else 1
+    return 0 if done.state in {"Success", "Skipped"} and not done.unsaved else 1
 
 
 def read_size(text: str) -> int:

@@ -250,7 +250,8 @@ def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
 
 @contextlib.contextmanager
 def _replacing(path: Path, *, durable: bool) -> Iterator[IO[bytes]]:
-    """Give a file to write to that takes the place of *path* when all went well."""
+    """Give a file to write to that takes the place of *path*, or of what it links to, when all went well."""
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as stream:

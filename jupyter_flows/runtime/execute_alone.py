@@ -36,6 +36,8 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     checkpoint: str | None = None
     """Where the run can be gone on from; None: it succeeded, or nothing was kept."""
+    unsaved: str = ""
+    """Why the executed notebook is not there, or not as it was at the end; empty if it is."""
 
 
 def execute_alone(
@@ -146,7 +148,7 @@ def execute_alone(
     with working_in(source.absolute().parent):
         FlowsEngine.execute_notebook(nb, name, output_path=target, progress_bar=False, run=run)
     kept = str(checkpoint) if checkpoint is not None and checkpoint.is_dir() else None
-    return Executed(state=run.state, message=run.message, output=output, checkpoint=kept)
+    return Executed(state=run.state, message=run.message, output=output, checkpoint=kept, unsaved=run.unsaved)
 
 
 def _checkpoint_for(output: str) -> Path:

@@ -14,7 +14,7 @@ import ast
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import zmq
@@ -50,7 +50,9 @@ _LINE = re.compile(r"(?:Cell )?In ?\[(\d+)\], line (\d+)|<ipython-input-(\d+)-[^
 class CellFailed(Exception):
     """A cell raised. The text of this exception is safe to report: class, cell, line."""
 
-    def __init__(self, class_name: str, *, where: str, line: int | None, traceback: str) -> None:
+    def __init__(
+        self, class_name: str, *, where: str, line: int | None, traceback: str, exit_code: str = ""
+    ) -> None:
         self.class_name = class_name
         self.line = line
         self.traceback = traceback
@@ -58,6 +60,9 @@ class CellFailed(Exception):
             text = f"{where} asked for input; a headless run has none: make it a parameter"
         else:
             text = failure_message(class_name, where, line)
+            if class_name == "SystemExit" and exit_code:
+                # A number, unlike the text of an exception, is nothing to hide.
+                text = text.replace(class_name, f"{class_name}: {exit_code}", 1)
         super().__init__(text)
 
 
@@ -87,9 +92,19 @@ class CellRunner:
         A started kernel.
     allow_errors : bool
         Errors of cells are outputs, not failures (papermill's and nbclient's option).
+    say : callable
+        Told what a person may want to know of a cell that ran well.
     """
 
-    def __init__(self, outputs: NotebookOutputs, kernel: Kernel, *, allow_errors: bool = False) -> None:
+    def __init__(
+        self,
+        outputs: NotebookOutputs,
+        kernel: Kernel,
+        *,
+        allow_errors: bool = False,
+        say: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self._say = say
         self._shared = outputs
         self._kernel = kernel
         self._allow_errors = allow_errors
@@ -103,8 +118,8 @@ class CellRunner:
 
     @property
     def dead(self) -> bool:
-        """Whether the kernel is known to be gone."""
-        return self._died is not None
+        """Whether the kernel is gone, by what this runner saw or another that shares it."""
+        return self._died is not None or not self._kernel.is_alive()
 
     def stop(self, message: str = "interrupted") -> None:
         """Ask, from any thread, that the cell under way be stopped, and that no other begins."""
@@ -267,7 +282,8 @@ class CellRunner:
             self._pump(message_id, cell, index, limit)
         except KeyboardInterrupt:
             # However the cell ends now, the interrupt is the news.
-            self._kernel.interrupt()
+            if not limit.interrupted:
+                self._kernel.interrupt()
             with contextlib.suppress(BaseException):
                 self._pump(message_id, cell, index, _Limit(None, None, interrupted=True))
             if self._reply is None:
@@ -294,6 +310,7 @@ class CellRunner:
             return texts_of(content)
         if content.get("ename") == "SystemExit" and str(content.get("evalue")) in {"", "0", "None"}:
             # papermill's convention: sys.exit() and quit() end a cell, they do not fail it.
+            self._say(f"{where} ended by {content['ename']}, not at its last line")
             return {}
         raise self._failure(content, cell, code, where)
 
@@ -303,11 +320,13 @@ class CellRunner:
             return CellFailed("Aborted", where=where, line=None, traceback=msg)
         traceback = _ANSI.sub("", "\n".join(content.get("traceback", [])))
         line = _line_of(traceback, cell.execution_count)
+        evalue = str(content.get("evalue"))
         return CellFailed(
             str(content.get("ename") or "Error"),
             where=where,
             line=None if line is None else line + line_offset(cell.source, code),
             traceback=traceback,
+            exit_code=evalue if evalue.isdecimal() and len(evalue) < 10 else "",
         )
 
     def _check_may_begin(self, where: str, deadline_at: float | None) -> None:

@@ -16,8 +16,18 @@ PIECE = 1_000_000
 SEND_EVERY = 4_000_000
 
 
+class Count:
+    """What one cell has sent so far."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+        self.dropped = 0
+
+
 class Guard:
     """Counts what a cell sends, and stands before the kernel's ways to send.
+
+    Cells may run at once, each in a thread of its own.
 
     Parameters
     ----------
@@ -26,20 +36,27 @@ class Guard:
     """
 
     def __init__(self, shell: Any, limit: int) -> None:
-        self.limit = self.left = limit
-        self.dropped = 0
+        self.limit = limit
+        self.counts: dict[int, Count] = {}
+        self.newest = Count(limit)
         self.unsent = 0
         self.guarded: list[Any] = []
         self.publish = shell.display_pub.publish
         self.clear = shell.display_pub.clear_output
         self.write_format_data = shell.displayhook.write_format_data
 
+    def count(self) -> Count:
+        """Return the count of the cell that runs in this thread; in a thread that one made, the newest."""
+        import threading
+
+        return self.counts.get(threading.get_ident(), self.newest)
+
     def before_cell(self) -> None:
         """Start counting."""
         import sys
+        import threading
 
-        self.left = self.limit
-        self.dropped = 0
+        self.newest = self.counts[threading.get_ident()] = Count(self.limit)
         for stream in (sys.stdout, sys.stderr):
             if stream not in self.guarded and hasattr(stream, "pub_thread"):
                 self.guarded.append(stream)
@@ -47,9 +64,12 @@ class Guard:
 
     def after_cell(self) -> None:
         """Tell what was not sent."""
-        if self.dropped:
-            self.publish({DROPPED_MIME: {"bytes": self.dropped}, "text/plain": ""}, {})
-            self.dropped = 0
+        import threading
+
+        # None: an empty cell, as we send between cells, ends without having begun.
+        count = self.counts.pop(threading.get_ident(), None)
+        if count is not None and count.dropped:
+            self.publish({DROPPED_MIME: {"bytes": count.dropped}, "text/plain": ""}, {})
 
     def writer(self, stream: Any) -> Any:
         """Return a ``write`` for a stream of the kernel."""
@@ -59,10 +79,11 @@ class Guard:
             if not isinstance(string, str) or not string:
                 return write(string)  # type: ignore[no-any-return]
             size = len(string)
-            if size > self.left:
-                self.dropped += size - self.left
-                string = string[: self.left]
-            self.left -= len(string)
+            count = self.count()
+            if size > count.left:
+                count.dropped += size - count.left
+                string = string[: count.left]
+            count.left -= len(string)
             for begin in range(0, len(string), PIECE):
                 part = string[begin : begin + PIECE]
                 write(part)
@@ -80,14 +101,14 @@ class Guard:
             if not kwargs.get("update"):
                 data = self.kept(data)
             elif _size(data) > self.limit:
-                self.dropped += _size(data)
+                self.count().dropped += _size(data)
                 data = {}
         if data:
             self.publish(data, metadata, *args, **kwargs)
 
     def limited_clear(self, *args: Any, **kwargs: Any) -> None:
         """Clear; what was there counts no more."""
-        self.left = self.limit
+        self.count().left = self.limit
         self.clear(*args, **kwargs)
 
     def limited_result(self, format_dict: Any, md_dict: Any = None) -> None:
@@ -97,10 +118,11 @@ class Guard:
     def kept(self, data: Any) -> Any:
         """Return data if there is room for it, else the beginning of its text."""
         size = _size(data)
-        if size <= self.left:
-            self.left -= size
+        count = self.count()
+        if size <= count.left:
+            count.left -= size
             return data
-        self.dropped += size
+        count.dropped += size
         text = data.get("text/plain")
         return {"text/plain": text[:1000]} if isinstance(text, str) else {}
 

@@ -71,6 +71,8 @@ class NotebookRun:
     ----------
     state, message
         The flow's final state and why, after :meth:`execute`.
+    unsaved
+        Why the notebook could not be saved at the end; empty if it was.
     context
         The run's context.
     """
@@ -102,6 +104,7 @@ class NotebookRun:
         self._directory = directory
         self.state: StateName = "Pending"
         self.message = ""
+        self.unsaved = ""
 
     def execute(
         self,
@@ -184,7 +187,12 @@ class NotebookRun:
             def runner(kernel: Kernel) -> CellRunner:
                 how = "was ready" if getattr(kernel, "was_ready", False) else "started"
                 self._pipe.log("INFO", f"kernel {kernel.name} {how}")
-                return CellRunner(manager.outputs, kernel, allow_errors=allow_errors)
+                return CellRunner(
+                    manager.outputs,
+                    kernel,
+                    allow_errors=allow_errors,
+                    say=functools.partial(self._pipe.log, "INFO"),
+                )
 
             if graph is None:
                 first.start()

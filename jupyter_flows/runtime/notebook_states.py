@@ -82,7 +82,7 @@ class TimedManager(NotebookExecutionManager):  # type: ignore[misc]
         self.unsaved = ""
         self.on_tick: list[Callable[[], None]] = []
         self.say: Callable[[str], None] = lambda _text: None
-        local = _local_path(output_path)
+        local = local_path(output_path)
         self._file = _file_for(local, output_path, mask) if output_path else None
         self._every_s = SAVE_EVERY_S if local is not None else REMOTE_SAVE_EVERY_S
         self._next_save_at = time.monotonic() + self._every_s
@@ -355,8 +355,8 @@ def _failed_cell(nb: Any, indices: tuple[int, ...]) -> int | None:
     return ran[-1] if ran else next(iter(indices), None)
 
 
-def _local_path(output_path: str | None) -> Path | None:
-    """Where papermill would write, if that is a file of this machine."""
+def local_path(output_path: str | None) -> Path | None:
+    """Return where papermill would write, if that is a file of this machine."""
     if not output_path or "://" in output_path or output_path == "-":
         return None
     handler = papermill_io.get_handler(output_path)

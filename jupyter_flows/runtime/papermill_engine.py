@@ -16,6 +16,7 @@ from jupyter_flows.runtime.known_secrets import run_secrets
 from jupyter_flows.runtime.notebook_run import NotebookRun
 from jupyter_flows.runtime.notebook_states import TimedManager
 from jupyter_flows.runtime.run_options import RunOptions
+from jupyter_flows.runtime.whole_files import keep_whole
 
 log = logging.getLogger("papermill")
 
@@ -62,6 +63,10 @@ class FlowsEngine(Engine):  # type: ignore[misc]
                 run.end(manager.nb)
             manager.redact()
             manager.save_now(final=True)
+            if run is not None:
+                run.unsaved = manager.unsaved
+            elif output_path is not None:
+                keep_whole(output_path)
         return manager.nb
 
     @classmethod

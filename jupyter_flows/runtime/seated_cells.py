@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import queue
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.runtime.book import Book
 from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.kernel_backend import (
+    INTERRUPT_GRACE_S,
     CellFailed,
     CellRunner,
     CellStopped,
@@ -34,6 +36,8 @@ from jupyter_flows.runtime.seats import ReplayFailed, Seat, Seats
 _MODULE = "_jupyter_flows_cells"
 """The module, in a kernel, of what does the options of cells."""
 _WRAPPER = "get_ipython()._flows_wrapper"
+STOPS_WITHIN_S = 2.0
+"""How long a kernel that was killed, since the interrupt did not help, is waited for."""
 RUN_OVER = "was not finished: the time limit of the run was over"
 
 
@@ -214,12 +218,18 @@ class SeatedCalls(ThreadCalls):
         return self._seats.reserve(self._slugs[task])
 
     def interrupt(self) -> None:
-        """Interrupt the kernels that are at work, and then whoever waits for them."""
+        """Have the kernels that are at work interrupted, and then whoever waits for something else.
+
+        Each by who serves its sockets, once: a second interrupt would hit the kernel's own handling of the
+        first.
+        """
         for seat in self._seats.busy():
             if seat.runner is not None:
                 seat.runner.stop()
-            with contextlib.suppress(Exception):
-                seat.kernel.interrupt()
+        until = time.monotonic() + INTERRUPT_GRACE_S + STOPS_WITHIN_S
+        while self._busy and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                self._done.get(timeout=0.02)
         super().interrupt()
 
 
