@@ -74,6 +74,9 @@ class Settings:
     """Where runs keep what their cells gave until they have succeeded; empty: in the run's own directory."""
     checkpoint_days: float = 7.0
     """Days after which what a failed run kept is removed; 0: runs keep nothing."""
+    cache_mb: int = 5120
+    """Megabytes that the kept results of cells (``--cache-for``) take at most, those used longest ago go first;
+    0: no limit."""
     environment_policy: str = "warn"
     """What a run does when its environment differs: ``refuse``, ``warn`` or ``ignore``."""
     trace: bool = True
@@ -89,6 +92,9 @@ class Settings:
             raise InvalidSettings(msg)
         if self.parallel not in {"off", "threads", "processes"}:
             msg = f"parallel is {self.parallel!r}; use off, threads or processes"
+            raise InvalidSettings(msg)
+        if self.cache_mb < 0:
+            msg = f"cache_mb is {self.cache_mb}; use megabytes, or 0 for no limit"
             raise InvalidSettings(msg)
         if self.environment_policy not in {"refuse", "warn", "ignore"}:
             msg = f"environment_policy is {self.environment_policy!r}; use refuse, warn or ignore"

@@ -45,8 +45,8 @@ class CellCache:
     Parameters
     ----------
     asked : dict
-        ``directory``, ``seconds``; ``source``, ``options``: what is run; ``names``: whose values are
-        compared; ``code``: names of which only functions, classes and modules are; ``writes``: what is
+        ``directory``, ``seconds``; ``limit_bytes``: of all results there, 0: none; ``source``,
+        ``options``: what is run; ``names``: whose values are compared; ``code``: names of which only functions, classes and modules are; ``writes``: what is
         kept, ``needed``: the part of it that other cells read; ``files``: patterns of declared files;
         ``told``: whether effects that are not kept do not matter; ``follows``: whether files count that are
         not declared; ``run``: a run's name, empty by hand; ``shared``: a name that stands for the object of
@@ -122,6 +122,7 @@ class CellCache:
             if not set(values) >= set(self._asked["needed"]):
                 continue
             self._namespace.update(values)
+            _note_use(path)
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["made"]))
             self.hit = f"run {entry['run']}" if entry["run"] else f"by hand at {when}"
             print(f"(from cache, {self.hit}{f', {when}' if entry['run'] else ''})", flush=True)  # noqa: T201
@@ -222,13 +223,20 @@ class CellCache:
             "sha256": hashlib.sha256(shown + values).hexdigest(),
         }
         of_files = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        limit = self._asked.get("limit_bytes") or 0
+        size = len(shown) + len(values)
+        if limit and size > limit:
+            self._say(
+                f"not kept, because it has {size / 1048576:.0f} MB, and all results together may have "
+                f"{limit / 1048576:.0f} MB (setting cache_mb)"
+            )
+            return
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._directory / f"{self._family}-{self._key}-{of_files}"
         beside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
         try:
             with open(beside, "xb", opener=_private) as stream:
                 stream.write(json.dumps(head).encode() + b"\n" + shown + values)
-            # Its time says when it ends: what is over is found without opening it.
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -237,19 +245,35 @@ class CellCache:
     def _clean_up(self, now: float) -> None:
         """Remove what is too old or too much; another process may do the same at the same time."""
         own: list[tuple[float, Path]] = []
+        found: list[tuple[float, int, Path]] = []
         for path in self._directory.iterdir():
             with contextlib.suppress(OSError):
-                age = now - path.stat().st_mtime
+                is_now = path.stat()
+                age = now - is_now.st_mtime
                 if path.name.startswith("."):
                     if age > STALE_S:
                         path.unlink()
-                elif path.name.startswith(f"{self._family}-"):
+                    continue
+                found.append((is_now.st_atime, is_now.st_size, path))
+                if path.name.startswith(f"{self._family}-"):
                     own.append((age, path))
-        for _, path in sorted(own)[MOST_KEPT:]:
-            path.unlink(missing_ok=True)
+        too_many = {path for _, path in sorted(own)[MOST_KEPT:]}
+        limit = self._asked.get("limit_bytes") or 0
+        used = 0
+        for _, size, path in sorted(found, reverse=True):
+            if path not in too_many:
+                used += size
+            if path in too_many or (limit and used > limit):
+                path.unlink(missing_ok=True)
 
     def _say(self, text: str) -> None:
         print(f"(--cache-for: {text})", file=sys.stderr)  # noqa: T201
+
+
+def _note_use(path: Path) -> None:
+    """Note in an entry's time of access that it was used: many file systems do not note it by themselves."""
+    with contextlib.suppress(OSError):
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -206,11 +206,13 @@ def in_directory(wrapping: dict[str, Any], *, run: str = "") -> dict[str, Any]:
         return wrapping
     from jupyter_flows.settings import load_settings
 
+    settings = load_settings()
     return {
         **wrapping,
         "cache": {
             **wrapping["cache"],
-            "directory": str(load_settings().home / "cache" / "cells"),
+            "directory": str(settings.home / "cache" / "cells"),
+            "limit_bytes": settings.cache_mb << 20,
             "run": run,
         },
     }
