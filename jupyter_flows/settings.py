@@ -75,8 +75,7 @@ class Settings:
     checkpoint_days: float = 7.0
     """Days after which what a failed run kept is removed; 0: runs keep nothing."""
     cache_mb: int = 5120
-    """Megabytes that the kept results of cells (``--cache-for``) take at most, those used longest ago go first;
-    0: no limit."""
+    """Megabytes of all kept results of cells (``--cache-for``); used longest ago goes first; 0: no limit."""
     environment_policy: str = "warn"
     """What a run does when its environment differs: ``refuse``, ``warn`` or ``ignore``."""
     trace: bool = True

@@ -59,6 +59,10 @@ class _Planned(msgspec.Struct, frozen=True, kw_only=True, tag="planned"):
     logs: tuple[int, int]
 
 
+WARNINGS = frozenset({"WARNING", "ERROR", "CRITICAL"})
+"""Levels for which the last tenth of a log's room is kept: a chatty run still says why it failed."""
+
+
 class _Accepted(msgspec.Struct, frozen=True, kw_only=True, tag="accepted"):
     """The server took everything up to *seq*."""
 
@@ -148,7 +152,8 @@ class Spool:
     directory : Path
         The run's own directory; made (0700) if absent.
     limit_bytes : int
-        Most bytes of log lines kept for the whole run; states are never dropped.
+        Most bytes of log lines kept for the whole run, the last tenth for warnings and errors; states are
+        never dropped.
     hold_finish : bool
         Keep the finish back until :meth:`release_finish`: there may be more to tell before it.
 
@@ -193,7 +198,8 @@ class Spool:
         payload = msgspec.json.encode(item)
         with self._appended:
             if isinstance(item, LogItem):
-                if self._logs.end + len(payload) > self._limit_bytes:
+                limit = self._limit_bytes if item.level in WARNINGS else self._limit_bytes * 9 // 10
+                if self._logs.end + len(payload) > limit:
                     self._dropped += 1
                     return False
                 self._write(self._logs, payload)

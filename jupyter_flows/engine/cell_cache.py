@@ -45,12 +45,12 @@ class CellCache:
     Parameters
     ----------
     asked : dict
-        ``directory``, ``seconds``; ``limit_bytes``: of all results there, 0: none; ``source``,
-        ``options``: what is run; ``names``: whose values are compared; ``code``: names of which only functions, classes and modules are; ``writes``: what is
-        kept, ``needed``: the part of it that other cells read; ``files``: patterns of declared files;
-        ``told``: whether effects that are not kept do not matter; ``follows``: whether files count that are
-        not declared; ``run``: a run's name, empty by hand; ``shared``: a name that stands for the object of
-        another.
+        ``directory``, ``seconds``; ``limit_bytes``: of all results there, 0: none; ``source``, ``options``:
+        what is run; ``names``: whose values are compared; ``code``: names of which only functions, classes
+        and modules are; ``writes``: what is kept, ``needed``: the part of it that other cells read;
+        ``files``: patterns of declared files; ``told``: whether effects that are not kept do not matter;
+        ``follows``: whether files count that are not declared; ``run``: a run's name, empty by hand;
+        ``shared``: a name that stands for the object of another.
     namespace : dict
     shell : any
         IPython's, or None.

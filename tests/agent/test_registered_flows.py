@@ -150,3 +150,49 @@ def test_a_retried_run_keeps_what_the_first_attempt_left(registered: World) -> N
     assert 2 == again.attempt
     names = {path.name for path in (world.home / "runs" / run.id).iterdir()}
     assert {"executed.ipynb", "executed.attempt-1.ipynb", "traceback.attempt-1.txt"} <= names
+
+
+CHATTY = """
+from jupyter_flows import Flow, task
+from jupyter_flows.context import context
+
+@task
+def chatters():
+    logger = context.logger
+    for n in range({count}):
+        logger.info("record %d of a task that says much more than anybody reads", n)
+    logger.error("the last word")
+
+@task
+def follows():
+    open({seen!r}, "w").write("x")
+
+with Flow("chatty") as flow:
+    follows(upstream_tasks=[chatters()])
+"""
+
+
+def test_a_flood_of_log_records_hides_no_state_and_no_error(registered: World) -> None:
+    """A20: what is over the limit is dropped and counted, an error still has room, states are all told."""
+    world = registered
+    count = 30_000
+    script = world.directory / "chatty.py"
+    script.write_text(CHATTY.format(count=count, seen=str(world.directory / "seen")))
+    register_script(script, api=world.api)
+    world.start_agent(JUPYTER_FLOWS_SPOOL_LIMIT_MB="1")
+    run = world.wait(world.api.create_run("chatty"))
+    assert "Success" == run.state.type, run.state.message
+    assert {"Success"} == set(world.task_states(run).values())
+    lines: list[str] = []
+    page = world.api.list_logs(run.id, limit=1000)
+    while page.logs:
+        lines += [line.message for line in page.logs]
+        page = world.api.list_logs(run.id, after=page.next, limit=1000)
+    kept = [line for line in lines if line.startswith("record ")]
+    assert [f"record {n} of a task that says much more than anybody reads" for n in range(len(kept))] == kept
+    assert "the last word" in lines
+    [told] = [line for line in lines if line.endswith("it is over 1 MB (setting spool_limit_mb)")]
+    # The engine's own lines count as well.
+    assert 0 <= int(told.split(" lines of this log were dropped: ")[0]) - (count - len(kept)) < 20
+    assert 1000 < len(kept) < count
+    world.none_left(run)

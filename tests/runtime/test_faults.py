@@ -25,7 +25,7 @@ from jupyter_flows.runtime.kernel_backend import (
     CellTimedOut,
     RunTimeOver,
 )
-from jupyter_flows.runtime.kernel_memory import LimitedGroup
+from jupyter_flows.runtime.kernel_memory import LimitedGroup, OomWatch
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.notebook_outputs import NotebookOutputs
 from jupyter_flows.runtime.notebook_states import TimedManager
@@ -109,13 +109,44 @@ def test_a_kill_by_the_system_for_memory_is_read_from_its_counter(started) -> No
     group = LimitedGroup.around(runner._kernel._process.pid, 200 * 1024 * 1024)
     if group is None:
         pytest.skip("this machine lets root make no memory control group")
-    from jupyter_flows.runtime.kernel_memory import OomWatch
-
     runner._kernel._oom = OomWatch(runner._kernel._process.pid)
     with pytest.raises(KernelDied, match=r"killed by the system for memory \(limit 200 MB, peak 200 MB\)"):
         runner.call(0, name="big")
     runner._kernel.stop(now=True)
     group.remove()
+
+
+def _memory_in_version_2() -> Path | None:
+    """Where version 2 of control groups is mounted, if memory is one of its controllers."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, *_ = line.split()
+        if kind == "cgroup2" and "memory" in Path(place, "cgroup.controllers").read_text().split():
+            return Path(place)
+    return None
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="making a control group needs root")
+def test_a_kill_for_memory_is_read_from_version_2_of_control_groups(started) -> None:
+    """A10: limit, peak and count of kills have other names there, and a group must hand memory on."""
+    place = _memory_in_version_2()
+    if place is None:
+        pytest.skip("memory is not a controller of version 2 of control groups on this machine")
+    runner, _ = started("x = bytearray(600 * 1024 * 1024)")
+    group = place / f"jupyter-flows-test-{os.getpid()}"
+    try:
+        (place / "cgroup.subtree_control").write_text("+memory")
+        group.mkdir()
+        (group / "memory.max").write_text(str(200 * 1024 * 1024))
+        (group / "cgroup.procs").write_text(str(runner._kernel._process.pid))
+    except OSError as error:
+        pytest.skip(f"no group with a memory limit can be made here: {error.strerror}")
+    try:
+        runner._kernel._oom = OomWatch(runner._kernel._process.pid)
+        with pytest.raises(KernelDied, match=r"killed by the system for memory \(limit 200 MB"):
+            runner.call(0, name="big")
+    finally:
+        runner._kernel.stop(now=True)
+        group.rmdir()
 
 
 @pytest.mark.parametrize("how", ["control group", "watcher"])
