@@ -322,7 +322,7 @@ FLOODS = {
         190,
     ),
     "lines": ("for n in range(150_000): print(n, 'x' * 600)", 20),
-    "displays": ("for n in range(24_000): display(n)", 0),
+    "displays": ("for n in range(30_000): display(n)", 0),
 }
 
 MOST_MB = 400
