@@ -32,6 +32,8 @@ def _text(value: Any, depth: int) -> str:
         return f"{name}:[{', '.join(digest(item, depth + 1) for item in value)}]"
     if kind in {set, frozenset}:
         return f"{name}:{{{', '.join(sorted(digest(item, depth + 1) for item in value))}}}"
+    if name in {"StringIO", "BytesIO"}:
+        return f"{name}:{value.getvalue()!r}:{value.tell()}"  # IPython leaves attributes of its own in them
     if kind.__module__ in {"threading", "_thread"}:
         return name  # how far it is differs from run to run
     if isinstance(value, Mapping) and "__builtins__" in value:
