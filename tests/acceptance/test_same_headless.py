@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import multiprocessing
 import os
 import random
@@ -48,7 +49,7 @@ def _flows_injected(lines):
     sys.path.insert(0, os.environ["SAME_VALUES_TOOLS"])
     import digests
     sys.path.pop(0)
-    if digests.body_of("".join(lines)) == os.environ.get("SAME_VALUES_FAILS"):
+    if digests.body_of("".join(lines)) in os.environ["SAME_VALUES_FAILS"].split("\\x1e"):
         return ["raise RuntimeError('injected')\\n"]
     return lines
 get_ipython().input_transformers_cleanup.append(_flows_injected)
@@ -57,6 +58,7 @@ del _flows_injected
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _OF_THE_CACHE = re.compile(r"^\((?:from cache, |--cache-for: ).*\n", re.MULTILINE)
 _OF_OURS = re.compile(r"%(load_ext jupyter_flows|flow )")
+MODES = ["off", "threads", "processes"]
 ON_DEMAND = int(os.environ.get("SAME_HEADLESS", "0"))
 
 
@@ -108,11 +110,11 @@ class Way:
             shutil.copytree(self.notebook.parent, place)
         return place
 
-    def environment(self, way: str, fails: Task | None = None) -> dict[str, str]:
+    def environment(self, way: str, fails: Iterable[Task] = ()) -> dict[str, str]:
         return {
             "SAME_VALUES_FILE": str(self.base / f"{way}.jsonl"),
             "SAME_VALUES_TOOLS": str(HERE),
-            "SAME_VALUES_FAILS": self.bodies[fails] if fails is not None else "",
+            "SAME_VALUES_FAILS": "\x1e".join(self.bodies[task] for task in fails),
             "IPYTHONDIR": str(self.base / "ipython"),
             "JUPYTER_FLOWS_HOME": str(self.base / "home"),
             "PYTHONHASHSEED": "0",  # the order of sets is the process's, not the engine's
@@ -130,34 +132,35 @@ class Way:
         client.execute(env={**os.environ, **self.environment("plain")})
         return Seen(self, "plain", nb)
 
-    def execute(self, way: str, *options: str, fails: CellTask | None = None) -> Seen:
+    def execute(self, way: str, *options: str, fails: Collection[CellTask] = ()) -> Seen:
         """Type ``jupyter flows execute``; the run fails if a cell is made to."""
         place = self.directory(way)
         every = ["--all-cells"] if self.every_cell else []
         arguments = ["execute", self.notebook.name, "out.ipynb", *every, *options]
         code, words = self._typist.submit(typed, arguments, place, self.environment(way, fails)).result()
-        assert code == (0 if fails is None else 1), (way, options, words)
+        assert code == (1 if fails else 0), (way, options, words)
         return Seen(self, way, nbformat.read(place / "out.ipynb", as_version=4))
 
-    def execute_with_failures(self, mode: str, at: Iterable[CellTask]) -> Iterable[tuple[str, Seen]]:
-        """Let runs fail at each of these tasks, and go on; yield how each ended in the end.
+    def execute_with_failures(self, modes: Iterable[str], rounds: Iterable[list[CellTask]]) -> Seen:
+        """Let a run fail at some tasks, go on and let it fail at the next ones; return how it ended."""
+        way = f"failed-{len(list(self.base.glob('failed-*')))}"
+        mode, resume = itertools.cycle(modes), ()
+        for tasks in rounds:
+            self.execute(way, "--parallel", next(mode), *resume, fails=tasks)
+            resume = ("--resume", "out.ipynb")
+        return self.execute(way, "--parallel", next(mode), *resume)
 
-        A run that goes on fails at the next task that is still to run, and so on: a run for each failure,
-        not two.
-        """
-        left = list(at)
-        while left:
-            first = left.pop(0)
-            way = f"{mode}-failed-{self.flow.slugs[first]}"
-            failed, where = self.execute(way, "--parallel", mode, fails=first), [self.flow.slugs[first]]
-            while following := [task for task in left if not ON_DEMAND and task.cell_id not in failed.done]:
-                left.remove(following[0])
-                where.append(self.flow.slugs[following[0]])
-                failed = self.execute(
-                    way, "--parallel", mode, "--resume", "out.ipynb", fails=following[0]
-                )
-            found = self.execute(way, "--parallel", mode, "--resume", "out.ipynb")
-            yield f"failed at {', '.join(where)}, gone on ({mode})", found
+    def rounds(self) -> list[list[CellTask]]:
+        """Return all tasks that can fail, by how many of those they need: a run can fail at many."""
+        can = [task for task in self.known if task.role != "setup"]
+        level: dict[Task, int] = {}
+        for task in self.flow.sorted_tasks():
+            above = [level[edge.upstream_task] for edge in self.flow.edges_to(task) if edge.kind != "order"]
+            level[task] = max(above, default=0) + (task in can)
+        return [
+            [task for task in can if level[task] == number]
+            for number in sorted({level[task] for task in can})
+        ]
 
     def cached(self) -> Way:
         """Return the same notebook with results of its tasks kept."""
@@ -186,8 +189,6 @@ class Seen:
         }
         code = [cell for cell in nb.cells if cell.cell_type == "code"]
         self.outputs = {cell["id"]: said(cell.outputs) for cell in code}
-        states = {cell["id"]: cell.metadata.get("jupyter_flows", {}).get("state") for cell in code}
-        self.done = {cell for cell, state in states.items() if state in {"Success", "Cached"}}
 
 
 def said(outputs: Iterable[Any]) -> list[tuple[str, Any]]:
@@ -212,29 +213,45 @@ def assert_same(reference: Seen, other: Seen, way: str) -> None:
     assert reference.outputs == other.outputs, way
 
 
-def assert_same_in_every_way(
-    way: Way, *, fails_at: Collection[CellTask] | None = None, modes: Iterable[str] = ("off", "processes")
-) -> None:
-    """Run in each way; the notebook goes on after a failure at each task, or at some."""
+def assert_same_in_every_way(way: Way, *, chance: random.Random) -> None:
+    """Run in each way; the notebook goes on after a failure at each task."""
     reference = way.plain()
     assert any(value for names in reference.values.values() for value in names.values())
-    for mode in ("off", "threads", "processes"):
+    for mode in MODES:
         assert_same(reference, way.execute(mode, "--parallel", mode), mode)
-    for mode in modes:
-        at = [task for task in way.known if task.role != "setup"] if fails_at is None else fails_at
-        for how, found in way.execute_with_failures(mode, at):
-            assert_same(reference, found, how)
+    rounds = way.rounds()
+    # From failure to failure; the kernels change with each.
+    modes = chance.sample(MODES, len(MODES))
+    assert_same(reference, way.execute_with_failures(modes, rounds), f"failed at each task ({modes})")
+    for mode in MODES if ON_DEMAND else ():
+        for task in itertools.chain(*rounds):
+            found = way.execute_with_failures([mode], [[task]])
+            assert_same(reference, found, f"failed at {way.flow.slugs[task]} ({mode})")
     kept = way.cached()
     for mode, how in (("off", "kept"), ("processes", "from the cache")):
         assert_same(reference, kept.execute(mode, "--parallel", mode), how)
 
 
-@pytest.mark.parametrize("name", list(HAND_MADE))
+HIDES = "exec, globals and star imports"
+"""All cells below wait for its cells, and it waits for all above: it has a notebook of its own."""
+IN_ONE = {
+    HIDES: HAND_MADE[HIDES],
+    "all others": tuple(
+        cell.replace("%%task ", f"%%task case_{number}_")
+        for number, name in enumerate(HAND_MADE)
+        for cell in HAND_MADE[name]
+        if name != HIDES
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HAND_MADE if ON_DEMAND else IN_ONE)
 def test_hand_made_notebook(tmp_path: Path, typist: ProcessPoolExecutor, name: str) -> None:
     """All that tempts a run to differ, with a failure at each task."""
     (tmp_path / "source").mkdir()
-    notebook = write_notebook(tmp_path / "source" / "book.ipynb", *HAND_MADE[name])
-    assert_same_in_every_way(Way(tmp_path, notebook, typist))
+    cells = HAND_MADE[name] if ON_DEMAND else IN_ONE[name]
+    notebook = write_notebook(tmp_path / "source" / "book.ipynb", *cells)
+    assert_same_in_every_way(Way(tmp_path, notebook, typist), chance=random.Random(name))
 
 
 @pytest.mark.parametrize("name", ["quickstart", "weather"])
@@ -242,7 +259,7 @@ def test_example_notebook(tmp_path: Path, typist: ProcessPoolExecutor, name: str
     """The notebooks that we ship, with a failure at each task."""
     source = tmp_path / "source"
     shutil.copytree(NOTEBOOKS, source, ignore=shutil.ignore_patterns("weather-report", ".ipynb_checkpoints"))
-    assert_same_in_every_way(Way(tmp_path, source / f"{name}.ipynb", typist))
+    assert_same_in_every_way(Way(tmp_path, source / f"{name}.ipynb", typist), chance=random.Random(name))
 
 
 def random_notebooks(count: int) -> list[list[str]]:
@@ -261,10 +278,10 @@ def random_notebooks(count: int) -> list[list[str]]:
     return kept[:count]
 
 
-@pytest.mark.parametrize("number", range(ON_DEMAND or 4))
+@pytest.mark.parametrize("number", range(ON_DEMAND or 2))
 def test_random_notebook(tmp_path: Path, typist: ProcessPoolExecutor, number: int) -> None:
-    """Careless notebooks, each cell a task, with a failure at one of them."""
-    cells = random_notebooks(ON_DEMAND or 4)[number]
+    """Careless notebooks, each cell a task, with a failure at each."""
+    cells = random_notebooks(ON_DEMAND or 2)[number]
     shown = "\n".join(
         f"try:\n    print({name!r}, {name} if isinstance({name}, (int, str, list, dict, tuple)) else "
         f"type({name}).__name__)\nexcept NameError:\n    print('none')"
@@ -273,6 +290,4 @@ def test_random_notebook(tmp_path: Path, typist: ProcessPoolExecutor, number: in
     (tmp_path / "source").mkdir()
     notebook = write_notebook(tmp_path / "source" / "book.ipynb", *cells, shown)
     way = Way(tmp_path, notebook, typist, every_cell=True)
-    chance = random.Random(number)
-    at = chance.choice([task for task in way.known if task.role != "setup"])
-    assert_same_in_every_way(way, fails_at=[at], modes=[chance.choice(["off", "processes"])])
+    assert_same_in_every_way(way, chance=random.Random(number))
