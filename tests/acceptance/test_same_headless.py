@@ -12,16 +12,12 @@ fail at each task anew instead of from one failure to the next.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-import multiprocessing
 import os
 import random
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,6 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from nbclient import NotebookClient
 
-from jupyter_flows.cli import run_command
 from jupyter_flows.core.task import Task
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.cell_task import CellTask
@@ -39,6 +34,7 @@ from jupyter_flows.runtime.cell_code import code_for_kernel, is_skipped
 from tests.analysis.generated import notebooks
 from tests.analysis.oracle import without_failures
 from tests.runtime.conftest import write_notebook
+from tests.typist import Typist
 
 from . import digests
 from .test_same_values import HAND_MADE, HERE, NOTEBOOKS, STARTUP
@@ -62,31 +58,10 @@ MODES = ["off", "threads", "processes"]
 ON_DEMAND = int(os.environ.get("SAME_HEADLESS", "0"))
 
 
-def typed(arguments: list[str], directory: Path, environ: Mapping[str, str]) -> tuple[int, str]:
-    """In a process of its own: type ``jupyter flows`` and the arguments there; return exit code and words."""
-    os.chdir(directory)
-    os.environ.update(environ)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = run_command(arguments)
-    return code, said.getvalue()
-
-
-@pytest.fixture(scope="module")
-def typist() -> Iterator[ProcessPoolExecutor]:
-    """Processes that have imported what a run imports, each for one command."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["papermill", "jupyter_flows.runtime.notebook_run", __name__])
-    with ProcessPoolExecutor(2, mp_context=context, max_tasks_per_child=1) as pool:
-        yield pool
-
-
 class Way:
     """A notebook that is run in each way; each in a copy of its directory."""
 
-    def __init__(
-        self, base: Path, notebook: Path, typist: ProcessPoolExecutor, *, every_cell: bool = False
-    ) -> None:
+    def __init__(self, base: Path, notebook: Path, typist: Typist, *, every_cell: bool = False) -> None:
         self.base = base
         self.notebook = notebook
         self.every_cell = every_cell
@@ -136,8 +111,11 @@ class Way:
         """Type ``jupyter flows execute``; the run fails if a cell is made to."""
         place = self.directory(way)
         every = ["--all-cells"] if self.every_cell else []
-        arguments = ["execute", self.notebook.name, "out.ipynb", *every, *options]
-        code, words = self._typist.submit(typed, arguments, place, self.environment(way, fails)).result()
+        code, words = self._typist.type(
+            *("execute", self.notebook.name, "out.ipynb", *every, *options),
+            cwd=place,
+            environ=self.environment(way, fails),
+        )
         assert code == (1 if fails else 0), (way, options, words)
         return Seen(self, way, nbformat.read(place / "out.ipynb", as_version=4))
 
@@ -223,10 +201,10 @@ def assert_same_in_every_way(way: Way, *, chance: random.Random) -> None:
     # From failure to failure; the kernels change with each.
     modes = chance.sample(MODES, len(MODES))
     assert_same(reference, way.execute_with_failures(modes, rounds), f"failed at each task ({modes})")
-    for mode in MODES if ON_DEMAND else ():
-        for task in itertools.chain(*rounds):
-            found = way.execute_with_failures([mode], [[task]])
-            assert_same(reference, found, f"failed at {way.flow.slugs[task]} ({mode})")
+    for task in itertools.chain(*rounds) if ON_DEMAND else ():
+        modes = [chance.choice(MODES), chance.choice(MODES)]
+        found = way.execute_with_failures(modes, [[task]])
+        assert_same(reference, found, f"failed at {way.flow.slugs[task]} ({modes})")
     kept = way.cached()
     for mode, how in (("off", "kept"), ("processes", "from the cache")):
         assert_same(reference, kept.execute(mode, "--parallel", mode), how)
@@ -246,7 +224,7 @@ IN_ONE = {
 
 
 @pytest.mark.parametrize("name", HAND_MADE if ON_DEMAND else IN_ONE)
-def test_hand_made_notebook(tmp_path: Path, typist: ProcessPoolExecutor, name: str) -> None:
+def test_hand_made_notebook(tmp_path: Path, typist: Typist, name: str) -> None:
     """All that tempts a run to differ, with a failure at each task."""
     (tmp_path / "source").mkdir()
     cells = HAND_MADE[name] if ON_DEMAND else IN_ONE[name]
@@ -255,7 +233,7 @@ def test_hand_made_notebook(tmp_path: Path, typist: ProcessPoolExecutor, name: s
 
 
 @pytest.mark.parametrize("name", ["quickstart", "weather"])
-def test_example_notebook(tmp_path: Path, typist: ProcessPoolExecutor, name: str) -> None:
+def test_example_notebook(tmp_path: Path, typist: Typist, name: str) -> None:
     """The notebooks that we ship, with a failure at each task."""
     source = tmp_path / "source"
     shutil.copytree(NOTEBOOKS, source, ignore=shutil.ignore_patterns("weather-report", ".ipynb_checkpoints"))
@@ -279,7 +257,7 @@ def random_notebooks(count: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("number", range(ON_DEMAND or 2))
-def test_random_notebook(tmp_path: Path, typist: ProcessPoolExecutor, number: int) -> None:
+def test_random_notebook(tmp_path: Path, typist: Typist, number: int) -> None:
     """Careless notebooks, each cell a task, with a failure at each."""
     cells = random_notebooks(ON_DEMAND or 2)[number]
     shown = "\n".join(
