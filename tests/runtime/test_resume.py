@@ -152,6 +152,27 @@ def test_a_channel_that_no_file_holds_makes_its_task_run_again() -> None:
     assert {"one": "mpl:figure is not kept"} == dict(Before(*sources, ended=("one",)).resumed().again)
 
 
+def test_a_file_that_was_overwritten_since_is_written_again() -> None:
+    """Who runs must find what stood there in the notebook's order; who read it well need not run again."""
+    cells = (
+        "%%task first\nopen('d.txt', 'w').write('1')",
+        "%%task early\nx = open('d.txt').read()",
+        "%%task second\nopen('d.txt', 'w').write('2')",
+        "%%task late\ny = open('d.txt').read()",
+        "%%task third\nopen('d.txt', 'a').write('3')",
+    )
+    found = Before(*cells, ended=["first", "second", "late", "third"]).resumed()
+    assert ("first", "early", "second", "third") == found.runs
+    assert {"first", "second", "third"} == set(found.again)
+    assert ("late",) == found.stands
+    assert "file:d.txt was changed since by second" == found.again["first"]
+
+
+def test_a_file_that_nobody_has_changed_since_is_taken_as_it_is() -> None:
+    cells = ("%%task first\nopen('d.txt', 'w').write('1')", "%%task early\nx = open('d.txt').read()")
+    assert ("early",) == Before(*cells, ended=["first"]).resumed().runs
+
+
 def test_changed_code_is_refused_and_named() -> None:
     """In exact words: which task, and the two ways out."""
     before = Before(*CHAIN, ended=("one", "two"))
