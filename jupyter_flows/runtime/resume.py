@@ -103,6 +103,7 @@ def resume(
         for other, why in (
             *_not_restorable(graph, needs, gifts, slug=slug, todo=todo, stands=stands),
             *_overwritten(graph, needs, slug=slug, stands=stands, is_again=slug in again),
+            *_apart(needs, slug=slug, stands=stands),
         ):
             if other not in todo:
                 again[other] = why
@@ -197,6 +198,23 @@ def _overwritten(
                 if own in stands and needs[own].index > needs[slug].index and name in _world_of(graph, other)
             ]
     return found
+
+
+def _apart(needs: Mapping[str, Needs], *, slug: str, stands: Collection[str]) -> list[tuple[str, str]]:
+    """Return the tasks below that handle the objects of one that runs: what they changed is a copy now."""
+    need = needs[slug]
+    if not need.is_pinned or need.is_replayed or not _handled(need):
+        return []
+    return [
+        (other.slug, f"`{min(_handled(other))}` shares memory with what {slug} makes")
+        for other in needs.values()
+        if other.slug in stands and other.index > need.index and other.is_pinned and _handled(other)
+    ]
+
+
+def _handled(need: Needs) -> frozenset[str]:
+    """Return the names of objects under several names that a task reads or writes."""
+    return need.shared & (need.writes | set(need.names))
 
 
 def _world_of(graph: FlowGraph, task: Task) -> set[str]:

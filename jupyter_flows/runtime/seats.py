@@ -374,8 +374,16 @@ class Seats:
             joint = newest_joint(map(self._book.gift, slugs_above(self._needs, need)))
             if joint is not None:
                 given, place = joint
-                loads.append(place_for_kernel(self._book.path(given), place))
-                seat.versions.update(place.versions)
+                # What has been bound here since then stays.
+                stay = {
+                    name
+                    for name, version in place.versions.items()
+                    if seat.versions.get(name, version) != version
+                    and self._is_there(seat, name, version, need)
+                }
+                taken = tuple(name for name in place.names if name not in stay)
+                loads.append(place_for_kernel(self._book.path(given), place) | {"names": list(taken)})
+                seat.versions.update({name: place.versions[name] for name in taken if name in place.versions})
                 # Who reads a name need not wait for whoever changed its object by another name: of objects
                 # that share memory the picture is the truth, also where it is newer than the own giver.
                 missing = {

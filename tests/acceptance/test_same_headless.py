@@ -216,7 +216,14 @@ FILES = (
     "%%task third\nwith open('d.txt', 'a') as stream:\n    stream.write('3')",
     "%%task late\nlast = open('d.txt').read()",
 )
-CASES = {**HAND_MADE, "files that are written again": FILES}
+HELD = (
+    "%%task one\na = [1]",
+    "%%task hold\nc = [a]",
+    "%%task change\na.append(2)",
+    "%%task anew\nd = [*c]",
+    "%%task look\nprint(a, c, d, a is c[0], d[0] is a)",
+)
+CASES = {**HAND_MADE, "files that are written again": FILES, "an object that others hold is changed": HELD}
 HIDES = "exec, globals and star imports"
 """All cells below wait for its cells, and it waits for all above: it has a notebook of its own."""
 IN_ONE = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+import msgspec
 import pytest
 
 from jupyter_flows.core.graph import FlowGraph
@@ -132,6 +133,23 @@ def test_objects_that_share_memory_are_gone_on_from_together_or_made_again() -> 
         joint=Place(kind="stored", names=("rows", "other"), versions={"rows": "two", "other": "two"}),
     )
     assert ("three",) == before.resumed().runs
+
+
+def test_what_was_changed_under_the_eyes_of_a_cell_that_runs_is_changed_again() -> None:
+    """A cell that holds the object must see the change, which was made to a copy of it."""
+    cells = (
+        "%%task one\na = [1]",
+        "%%task hold\nc = [a]",
+        "%%task change\na.append(2)",
+        "%%task look\nz = (a, c)",
+    )
+    before = Before(*cells, ended=("one", "change"))
+    for slug in ("one", "change"):
+        joint = Place(kind="stored", names=("a",), versions={"a": slug})
+        before.gifts[slug] = msgspec.structs.replace(before.gifts[slug], joint=joint)
+    found = before.resumed()
+    assert ("hold", "change", "look") == found.runs
+    assert "`a` shares memory with what hold makes" == found.again["change"]
 
 
 def test_the_state_of_the_process_must_have_been_kept() -> None:
