@@ -32,8 +32,6 @@ def _text(value: Any, depth: int) -> str:
         return f"{name}:[{', '.join(digest(item, depth + 1) for item in value)}]"
     if kind in {set, frozenset}:
         return f"{name}:{{{', '.join(sorted(digest(item, depth + 1) for item in value))}}}"
-    if name in {"StringIO", "BytesIO"}:
-        return f"{name}:{value.getvalue()!r}:{value.tell()}"  # IPython leaves attributes of its own in them
     if kind.__module__ in {"threading", "_thread"}:
         return name  # how far it is differs from run to run
     if isinstance(value, Mapping) and "__builtins__" in value:
@@ -58,9 +56,8 @@ def _text(value: Any, depth: int) -> str:
         return f"class:{value.__qualname__}:{sorted(key for key in vars(value) if not key.startswith('__'))}"
     inner = getattr(value, "__dict__", None)
     if isinstance(inner, dict):
-        inner = {
-            key: item for key, item in inner.items() if key != "_cache"
-        }  # pandas: what was computed once
+        # What pandas has computed once is no value.
+        inner = {key: item for key, item in inner.items() if key != "_cache"}
     return f"{name}:{digest(inner, depth + 1)}" if inner else name
 
 
