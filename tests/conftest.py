@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jupyter_flows.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tests.typist import Typist
 
 # A shell starts what stands before "&" with SIGINT ignored; tests that interrupt would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -67,3 +72,12 @@ def server(home: Settings):
     running = ServerInThread(home)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def typist() -> Iterator[Typist]:
+    """Types ``jupyter flows`` without starting Python anew each time."""
+    from tests.typist import hired
+
+    with hired() as one:
+        yield one

@@ -195,9 +195,20 @@ def install(shell: Any, asked: dict[str, Any]) -> None:
             shell.ast_transformers.remove(self)
             return wrapper.visit(tree)
 
+    under_way = 0
+
+    def begins(_info: Any) -> None:
+        nonlocal under_way
+        under_way += 1
+
     def ended(result: Any) -> None:
         # Within the execution of the cell: what is said is said in it, and nothing that is asked of the
         # kernel afterwards counts as done by the cell.
+        nonlocal under_way
+        under_way -= 1
+        if under_way > 0:
+            return  # what a magic runs is a cell, too: %%capture
+        shell.events.unregister("pre_run_cell", begins)
         shell.events.unregister("post_run_cell", ended)
         if result.success:
             wrapper.ended()
@@ -207,4 +218,5 @@ def install(shell: Any, asked: dict[str, Any]) -> None:
     wrapper = CellWrapper(asked, shell.user_ns, shell=shell)
     shell._flows_wrapper = wrapper  # noqa: SLF001 - IPython has no place for ours
     shell.ast_transformers.append(Once())
+    shell.events.register("pre_run_cell", begins)
     shell.events.register("post_run_cell", ended)

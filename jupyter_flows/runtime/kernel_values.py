@@ -87,7 +87,7 @@ def take(asked: str) -> str:
                 failed[name] = f"{type(error).__name__} when it was read"
             continue
         if place["joint"]:
-            namespace.update(value)
+            namespace.update({name: value[name] for name in place["names"]})
         else:
             namespace[place["names"][0]] = value
     for channel, place in request.get("state", {}).items():

@@ -28,7 +28,7 @@ from jupyter_flows.runtime.kernel_backend import CellFailed, CellRunner, CellTim
 from jupyter_flows.runtime.kernels import Kernel, places_for_sockets
 from jupyter_flows.runtime.notebook_states import NotebookStates, TimedManager
 from jupyter_flows.runtime.owned_directory import OwnedDirectory, remove_abandoned
-from jupyter_flows.runtime.passing import Needs, apart, needs_of, sharing, without
+from jupyter_flows.runtime.passing import Needs, apart, needs_of, past_what_stands, sharing, without
 from jupyter_flows.runtime.report_pipe import ReportPipe
 from jupyter_flows.runtime.reporting import EngineReporter, final_message, keep_traceback
 from jupyter_flows.runtime.resume import Resumption, chosen, resume
@@ -299,6 +299,8 @@ class NotebookRun:
             graph = apart(graph, needs)
         elif parallel == "threads":
             graph = sharing(graph)
+        if resumption.stands and not is_alone:
+            graph = past_what_stands(graph, resumption.stands)
         seats = (ThreadSeats if parallel == "threads" else Seats)(
             needs=needs,
             book=book,

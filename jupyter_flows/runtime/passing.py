@@ -148,6 +148,32 @@ def sharing(graph: FlowGraph) -> FlowGraph:
     return _with_edges(graph, edges)
 
 
+def past_what_stands(graph: FlowGraph, stands: Collection[str]) -> FlowGraph:
+    """Return the graph where tasks that run wait for one another also across tasks that do not run again.
+
+    Who must not be overtaken by a task must not be overtaken by those who read what that task left, either;
+    a task that stands is no one to wait for.
+    """
+    standing = {task for task, slug in graph.slugs.items() if slug in stands}
+    edges = graph.edges
+    for task in graph.tasks:
+        if task in standing:
+            continue
+        reached, work = set(), [edge for edge in graph.edges_from(task) if edge.downstream_task in standing]
+        while work:
+            edge = work.pop()
+            for after in graph.edges_from(edge.downstream_task):
+                if after.downstream_task in reached:
+                    continue
+                reached.add(after.downstream_task)
+                if after.downstream_task in standing:
+                    work.append(after)
+                else:
+                    reason = "what it needs was left by one that must not overtake"
+                    edges.append(Edge(task, after.downstream_task, kind="order", reason=reason))
+    return _with_edges(graph, edges)
+
+
 def without(graph: FlowGraph, slugs: Collection[str]) -> FlowGraph:
     """Return the graph without some of its tasks; those that none of the others needs decide its end."""
     tasks = [task for task, slug in graph.slugs.items() if slug not in slugs]

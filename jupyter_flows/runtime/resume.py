@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.core.task import Task
 from jupyter_flows.errors import CannotResume, InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.runtime.book import Gift, newest_joint
@@ -99,11 +100,15 @@ def resume(
             if up not in todo and up not in stands:
                 todo.add(up)
                 work.append(up)
-        for up, why in _not_restorable(graph, needs, gifts, slug=slug, todo=todo, stands=stands):
-            if up not in todo:
-                again[up] = why
-                todo.add(up)
-                work.append(up)
+        for other, why in (
+            *_not_restorable(graph, needs, gifts, slug=slug, todo=todo, stands=stands),
+            *_overwritten(graph, needs, slug=slug, stands=stands, is_again=slug in again),
+            *_apart(needs, slug=slug, stands=stands),
+        ):
+            if other not in todo:
+                again[other] = why
+                todo.add(other)
+                work.append(other)
     # What every kernel runs for itself is no task that stands.
     todo |= {slug for slug in slugs if needs[slug].is_replayed}
     return Resumption(
@@ -159,6 +164,66 @@ def _not_restorable(
             if edge.kind == "channel" and lost and up in stands and not needs[up].is_replayed:
                 found.append((up, f"{lost[0]} is not kept"))
     return found
+
+
+def _overwritten(
+    graph: FlowGraph, needs: Mapping[str, Needs], *, slug: str, stands: Collection[str], is_again: bool
+) -> list[tuple[str, str]]:
+    """Return the tasks that must run again because of what lies outside of all processes, as a file does.
+
+    A task that runs must not find what one below it has written there already; and what is written again
+    must be changed again by those that changed it since.
+    """
+    task = next(one for one, own in graph.slugs.items() if own == slug)
+    makers: dict[str, list[str]] = {}
+    for edge in graph.edges_to(task):
+        maker = graph.slugs[edge.upstream_task]
+        for name in edge.names if edge.kind == "channel" and maker in stands else ():
+            if is_of_the_world(name):
+                makers.setdefault(name, []).append(maker)
+    found: list[tuple[str, str]] = []
+    for edge in graph.edges_from(task):
+        below = graph.slugs[edge.downstream_task]
+        if edge.kind == "order" and below in stands:
+            for name in edge.names:
+                # What no task has made cannot be made again: a run from the start would not find it, either.
+                if makers.get(name):
+                    found += [(one, f"{name} was changed since by {below}") for one in (*makers[name], below)]
+    if is_again:
+        for name in _world_of(graph, task):
+            found += [(one, f"{name} is changed again by {slug}") for one in makers.get(name, ())]
+            found += [
+                (own, f"{name} is changed again by {slug}")
+                for other, own in graph.slugs.items()
+                if own in stands and needs[own].index > needs[slug].index and name in _world_of(graph, other)
+            ]
+    return found
+
+
+def _apart(needs: Mapping[str, Needs], *, slug: str, stands: Collection[str]) -> list[tuple[str, str]]:
+    """Return the tasks below that handle the objects of one that runs: what they changed is a copy now."""
+    need = needs[slug]
+    if not need.is_pinned or need.is_replayed or not _handled(need):
+        return []
+    return [
+        (other.slug, f"`{min(_handled(other))}` shares memory with what {slug} makes")
+        for other in needs.values()
+        if other.slug in stands and other.index > need.index and other.is_pinned and _handled(other)
+    ]
+
+
+def _handled(need: Needs) -> frozenset[str]:
+    """Return the names of objects under several names that a task reads or writes."""
+    return need.shared & (need.writes | set(need.names))
+
+
+def _world_of(graph: FlowGraph, task: Task) -> set[str]:
+    """Return what a task changes outside of all processes."""
+    edges = [
+        *(edge for edge in graph.edges_from(task) if edge.kind == "channel"),
+        *(edge for edge in graph.edges_to(task) if edge.kind == "order"),
+    ]
+    return {name for edge in edges for name in edge.names if is_of_the_world(name)}
 
 
 def chosen(graph: FlowGraph, *, only: Collection[str] = (), start: str | None = None) -> set[str] | None:

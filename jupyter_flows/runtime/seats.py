@@ -357,7 +357,7 @@ class Seats:
         missing: dict[str, str] = {}
         for name, providers in need.names.items():
             giver = self._book.giver(name, providers)
-            if giver is not None and seat.versions.get(name) != giver:
+            if giver is not None and not self._is_there(seat, name, giver, need):
                 missing[name] = giver
         if not missing:
             return []
@@ -370,8 +370,16 @@ class Seats:
             joint = newest_joint(map(self._book.gift, slugs_above(self._needs, need)))
             if joint is not None:
                 given, place = joint
-                loads.append(place_for_kernel(self._book.path(given), place))
-                seat.versions.update(place.versions)
+                # What has been bound here since then stays.
+                stay = {
+                    name
+                    for name, version in place.versions.items()
+                    if seat.versions.get(name, version) != version
+                    and self._is_there(seat, name, version, need)
+                }
+                taken = tuple(name for name in place.names if name not in stay)
+                loads.append(place_for_kernel(self._book.path(given), place) | {"names": list(taken)})
+                seat.versions.update({name: place.versions[name] for name in taken if name in place.versions})
                 # Who reads a name need not wait for whoever changed its object by another name: of objects
                 # that share memory the picture is the truth, also where it is newer than the own giver.
                 missing = {
@@ -388,6 +396,16 @@ class Seats:
             loads.append(place_for_kernel(self._book.path(found), place, name=name))
             seat.versions[name] = giver
         return loads
+
+    def _is_there(self, seat: Seat, name: str, giver: str, need: Needs) -> bool:
+        """Whether the namespace has the value that the task is to find."""
+        version = seat.versions.get(name, "")
+        if version == giver:
+            return True
+        # Where cells run in the order of the notebook in one memory, what a cell finds is what the last one
+        # left that wrote it, be it by another name: a copy of what the giver left would be older, and apart.
+        in_order = self._is_alone or need.is_pinned
+        return in_order and self._is_as_new(version, giver) and self._needs[version].index < need.index
 
     def _is_as_new(self, version: str, giver: str) -> bool:
         return version in self._needs and self._needs[version].index >= self._needs[giver].index

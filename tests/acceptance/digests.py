@@ -55,7 +55,10 @@ def _text(value: Any, depth: int) -> str:
     if isinstance(value, type):
         return f"class:{value.__qualname__}:{sorted(key for key in vars(value) if not key.startswith('__'))}"
     inner = getattr(value, "__dict__", None)
-    return f"{name}:{digest(inner, depth + 1)}" if isinstance(inner, dict) and inner else name
+    if isinstance(inner, dict):
+        # What pandas has computed once is no value.
+        inner = {key: item for key, item in inner.items() if key != "_cache"}
+    return f"{name}:{digest(inner, depth + 1)}" if inner else name
 
 
 def note(label: str, values: Mapping[str, Any]) -> None:

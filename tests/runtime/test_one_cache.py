@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.magics.conftest import Kernel, start_kernel
+from tests.magics.conftest import start_kernel
+from tests.typist import Typist
 
 HELPER = "import numpy as np\n\ndef tripled(x):\n    # the first version\n    return np.asarray(x) * 3\n"
 SETUP = "import numpy as np\nimport helper\n\ndef doubled(x):\n    # comments do not count\n    return 2 * x"
@@ -30,13 +30,19 @@ CELLS = [SETUP, LOAD, WORK, TELL]
 class Desk:
     """A directory with a notebook, a kernel by hand, and headless runs; all with one home."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, typist: Typist) -> None:
         self.directory = directory
         self.home = directory / "home"
-        self._kernel: Kernel | None = None
+        self._typist = typist
+        directory.mkdir(exist_ok=True)
         (directory / "helper.py").write_text(HELPER)
         (directory / "data.csv").write_text("a,b\n1,2\n")
         self.entries = self.home / "cache" / "cells"
+
+    def copy(self, directory: Path) -> Desk:
+        """Return a desk with the same results kept."""
+        shutil.copytree(self.directory, directory)
+        return Desk(directory, self._typist)
 
     def by_hand(self, *cells: str, cwd: str = ".") -> str:
         """Run the cells in a fresh kernel as their author would; return what the third one showed."""
@@ -55,23 +61,25 @@ class Desk:
 
     def headless(self, *cells: str, options: tuple[str, ...] = (), out: str = "out.ipynb") -> Any:
         """Run the cells by ``jupyter flows execute``; return the third one as executed."""
+        executed = self.executed(*cells, options=options, out=out)
+        assert "36\n" == executed[-1].outputs[0]["text"]
+        return executed[2]
+
+    def executed(self, *cells: str, options: tuple[str, ...] = (), out: str = "out.ipynb") -> list[Any]:
+        """Run the cells by ``jupyter flows execute``; return all."""
         nb = nbformat.v4.new_notebook()
         nb.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
         nb.cells = [nbformat.v4.new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(cells)]
         nbformat.write(nb, self.directory / "book.ipynb")
-        done = subprocess.run(
-            [sys.executable, "-m", "jupyter_flows", "execute", "book.ipynb", out, *options],
+        code, words = self._typist.type(
+            *("execute", "book.ipynb", out, *options),
             cwd=self.directory,
-            env={**os.environ, "JUPYTER_FLOWS_HOME": str(self.home)},
-            capture_output=True,
-            text=True,
-            check=False,
+            environ={"JUPYTER_FLOWS_HOME": str(self.home)},
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert 0 == code, words
         executed = nbformat.read(self.directory / out, as_version=4)
         nbformat.validate(executed)
-        assert "36\n" == executed.cells[3].outputs[0]["text"]
-        return executed.cells[2]
+        return list(executed.cells)
 
 
 def _as_text(message: dict[str, Any]) -> str:
@@ -98,14 +106,23 @@ def outputs_of(cell: Any) -> list[Any]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    yield Desk(tmp_path)
+def desk(tmp_path: Path, typist: Typist) -> Desk:
+    return Desk(tmp_path, typist)
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory, typist: Typist) -> Desk:
+    """A desk at which the cells have been run once, by hand; to be copied."""
+    desk = Desk(tmp_path_factory.mktemp("left"), typist)
+    assert "(from cache" not in desk.by_hand(*CELLS)
+    return desk
 
 
 @pytest.mark.parametrize("parallel", [(), ("--parallel", "processes")])
-def test_what_was_made_by_hand_is_found_headless(desk: Desk, parallel: tuple[str, ...]) -> None:
-    assert "(from cache" not in desk.by_hand(*CELLS)
-    cell = desk.headless(*CELLS, options=parallel)
+def test_what_was_made_by_hand_is_found_headless(
+    left: Desk, tmp_path: Path, parallel: tuple[str, ...]
+) -> None:
+    cell = left.copy(tmp_path / "desk").headless(*CELLS, options=parallel)
     state, message = state_of(cell)
     assert "Cached" == state
     assert message.startswith("from cache, by hand at 20")
@@ -172,10 +189,10 @@ CHANGES: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_second_run_after_a_change(desk: Desk, name: str) -> None:
+def test_a_second_run_after_a_change(left: Desk, tmp_path: Path, name: str) -> None:
     """Only what can make a difference does."""
     change, expected = CHANGES[name]
-    desk.by_hand(*CELLS)
+    desk = left.copy(tmp_path / "desk")
     cells = change(desk)
     assert expected == state_of(desk.headless(*cells))[0]
 
@@ -201,19 +218,30 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("name", EFFECTS)
-def test_effects_are_not_kept_unless_told(desk: Desk, name: str) -> None:
-    line, words = EFFECTS[name]
+@pytest.fixture(scope="module")
+def with_effects(tmp_path_factory: pytest.TempPathFactory, typist: Typist) -> list[list[Any]]:
+    """The cell with each of the effects, in one notebook that ran four times: twice, and twice when told."""
+    desk = Desk(tmp_path_factory.mktemp("effects"), typist)
     more = "\ndef leave():\n    with open('left.txt', 'w') as stream:\n        stream.write('x')\n"
     (desk.directory / "helper.py").write_text(HELPER + more)
-    work = WORK.replace('print("working")', line)
-    for _ in range(2):
-        cell = desk.headless(SETUP, LOAD, work, TELL)
+    cells = [
+        WORK.replace('print("working")', line)
+        .replace("work", f"work_{number}")
+        .replace("total", f"t{number}")
+        for number, (line, _) in enumerate(EFFECTS.values())
+    ]
+    told = [cell.replace("1h", "1h --cache-by inputs") for cell in cells]
+    return [desk.executed(SETUP, LOAD, *each)[2:] for each in (cells, cells, told, told)]
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_are_not_kept_unless_told(with_effects: list[list[Any]], name: str) -> None:
+    words = EFFECTS[name][1]
+    once, again, _, told_again = (cells[list(EFFECTS).index(name)] for cells in with_effects)
+    for cell in (once, again):
         assert "Success" == state_of(cell)[0]
         assert f"(--cache-for: not kept, because {words}" in json.dumps(cell.outputs)
-    told = work.replace("1h", "1h --cache-by inputs")
-    desk.headless(SETUP, LOAD, told, TELL)
-    assert "Cached" == state_of(desk.headless(SETUP, LOAD, told, TELL))[0]
+    assert "Cached" == state_of(told_again)[0]
 
 
 def test_a_file_that_a_cell_reads_counts_without_being_declared(desk: Desk) -> None:

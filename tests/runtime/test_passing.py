@@ -10,7 +10,16 @@ from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.task import Task
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
-from jupyter_flows.runtime.passing import Needs, apart, is_kept, is_of_the_world, needs_of, sharing, without
+from jupyter_flows.runtime.passing import (
+    Needs,
+    apart,
+    is_kept,
+    is_of_the_world,
+    needs_of,
+    past_what_stands,
+    sharing,
+    without,
+)
 
 
 def flow_of(*sources: str, all_cells: bool = False) -> FlowGraph:
@@ -186,3 +195,11 @@ def test_a_part_of_a_graph_ends_with_its_own_last_tasks() -> None:
 def test_each_channel_is_kept_or_outside_or_neither(channel: str, *, kept: bool, outside: bool) -> None:
     """What can be written down, what every process sees, and what only one memory has."""
     assert (kept, outside) == (is_kept(channel), is_of_the_world(channel))
+
+
+def test_who_reads_an_older_value_runs_before_those_who_read_a_newer_one_that_stands() -> None:
+    """In one memory, going on: the task that would keep them apart is not there to be waited for."""
+    graph = flow_of("%%task a\nx = [1]", "%%task old\ny = x", "%%task b\nx = [2]", "%%task new\nz = x")
+    found = slugs(past_what_stands(sharing(graph), ["a", "b"]), "order", upstream="old")
+    assert [("old", "b"), ("old", "new")] == found
+    assert [("old", "b")] == slugs(past_what_stands(sharing(graph), ["a"]), "order", upstream="old")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+import msgspec
 import pytest
 
 from jupyter_flows.core.graph import FlowGraph
@@ -134,6 +135,23 @@ def test_objects_that_share_memory_are_gone_on_from_together_or_made_again() -> 
     assert ("three",) == before.resumed().runs
 
 
+def test_what_was_changed_under_the_eyes_of_a_cell_that_runs_is_changed_again() -> None:
+    """A cell that holds the object must see the change, which was made to a copy of it."""
+    cells = (
+        "%%task one\na = [1]",
+        "%%task hold\nc = [a]",
+        "%%task change\na.append(2)",
+        "%%task look\nz = (a, c)",
+    )
+    before = Before(*cells, ended=("one", "change"))
+    for slug in ("one", "change"):
+        joint = Place(kind="stored", names=("a",), versions={"a": slug})
+        before.gifts[slug] = msgspec.structs.replace(before.gifts[slug], joint=joint)
+    found = before.resumed()
+    assert ("hold", "change", "look") == found.runs
+    assert "`a` shares memory with what hold makes" == found.again["change"]
+
+
 def test_the_state_of_the_process_must_have_been_kept() -> None:
     """A reader of random numbers cannot go on without the state of the generator."""
     sources = ("%%task one\nimport random\nrandom.seed(1)", "%%task two\nimport random\nx = random.random()")
@@ -150,6 +168,27 @@ def test_a_channel_that_no_file_holds_makes_its_task_run_again() -> None:
         "%%task two\nimport matplotlib.pyplot as plt\nplt.title('x')",
     )
     assert {"one": "mpl:figure is not kept"} == dict(Before(*sources, ended=("one",)).resumed().again)
+
+
+def test_a_file_that_was_overwritten_since_is_written_again() -> None:
+    """Who runs must find what stood there in the notebook's order; who read it well need not run again."""
+    cells = (
+        "%%task first\nopen('d.txt', 'w').write('1')",
+        "%%task early\nx = open('d.txt').read()",
+        "%%task second\nopen('d.txt', 'w').write('2')",
+        "%%task late\ny = open('d.txt').read()",
+        "%%task third\nopen('d.txt', 'a').write('3')",
+    )
+    found = Before(*cells, ended=["first", "second", "late", "third"]).resumed()
+    assert ("first", "early", "second", "third") == found.runs
+    assert {"first", "second", "third"} == set(found.again)
+    assert ("late",) == found.stands
+    assert "file:d.txt was changed since by second" == found.again["first"]
+
+
+def test_a_file_that_nobody_has_changed_since_is_taken_as_it_is() -> None:
+    cells = ("%%task first\nopen('d.txt', 'w').write('1')", "%%task early\nx = open('d.txt').read()")
+    assert ("early",) == Before(*cells, ended=["first"]).resumed().runs
 
 
 def test_changed_code_is_refused_and_named() -> None:
