@@ -24,6 +24,7 @@ from jupyter_flows.analysis.objects import (
 )
 from jupyter_flows.analysis.pages import Marks, Shelf, current
 
+_CODE = frozenset({"function", "class", "module", "member", "builtin"})
 HELD_DEPTH = 4
 """How deep what a name is bound to is looked into for the objects that its cell handles."""
 
@@ -96,6 +97,8 @@ class Ledger:
         self.missing: dict[str, int] = {}
         self.warnings: dict[str, None] = {}
         self.is_opaque = False
+        self.states_read = 0
+        """Grows whenever something is read that is no function, class or module."""
         self.touched: dict[str, tuple[set[Obj], dict[tuple[str, int], Change]]] = {}
         self._held: dict[tuple[str, int], int] = {}
 
@@ -149,6 +152,8 @@ class Ledger:
         binding: Binding | None = self.names.get(name)
         if binding is None:
             return self._read_unbound(name, quiet=quiet)
+        if any(obj.kind not in _CODE for obj in binding.value) or not binding.value:
+            self.states_read += 1
         writers = {write.cell: write for write in binding.writers if write.cell != self.cell}
         if writers:
             self.name_readers.mark(name, self.cell)
@@ -334,6 +339,7 @@ class Ledger:
 
     def read_channel(self, name: str) -> None:
         """Depend on whoever wrote the channel last."""
+        self.states_read += 1
         for write in self.channels.get(name, ()):
             self.need(
                 write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}"
