@@ -148,7 +148,7 @@ class Channels(Files):
         """Note that something is turned into text: how its library is set to print it counts."""
         if any(obj.kind == "pandas" for obj in value):
             self.ledger.read_channel("option:pandas")
-        if any(obj.kind != "str" for obj in value):
+        if "option:numpy" in self.ledger.channels and any(obj.kind != "str" for obj in value):
             self.ledger.read_channel("option:numpy")
 
     # -- environment, working directory, programs --------------------------------------------------------
@@ -173,7 +173,7 @@ class Channels(Files):
         names = (
             [f"env:{key}", "env:*"]
             if key is not None
-            else [name for name in ledger.channels if name.startswith("env:")]
+            else sorted({"env:*", *(name for name in ledger.channels if name.startswith("env:"))})
         )
         for name in names:
             ledger.read_channel(name)
@@ -263,7 +263,8 @@ class Channels(Files):
         package = module.split(".", 1)[0]
         if package not in WELL_KNOWN:
             self.ledger.read_channel("sys.path")
-        self.ledger.read_channel("sys.modules")
+        if package not in WELL_KNOWN or "sys.modules" in self.ledger.channels:
+            self.ledger.read_channel("sys.modules")
         for name in (f"file:{package}.py", f"file:{package}/__init__.py"):
             if name in self.ledger.channels:
                 self.ledger.read_channel(name)

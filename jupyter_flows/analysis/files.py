@@ -18,10 +18,10 @@ from jupyter_flows.analysis.knowledge import (
     FILE_WRITERS,
     NUMPY_SUFFIXES,
 )
+from jupyter_flows.analysis.ledger import UNKNOWN_FILE
 from jupyter_flows.analysis.objects import EMPTY, Obj, Value
 
 _PLACE_KEYWORDS = ("path", "file", "fname", "filepath_or_buffer", "io", "f")
-_UNKNOWN_FILE = "file:?"
 
 
 class Files(Expressions):
@@ -160,7 +160,7 @@ class Files(Expressions):
             # The name is made at run time: every file written above may be meant.
             for name in [name for name in ledger.channels if name.startswith("file:")]:
                 ledger.read_channel(name)
-            ledger.read_channel(_UNKNOWN_FILE)
+            ledger.read_channel(UNKNOWN_FILE)
             return
         pattern = f"file:{path}"
         matching = [name for name in ledger.channels if _may_be(name, pattern)]
@@ -187,7 +187,7 @@ class Files(Expressions):
             self.ledger.warn(
                 "writes a file whose name is only known when it runs: readers may not be linked (file)"
             )
-            self.ledger.write_channel(_UNKNOWN_FILE, "file written", keeps_earlier=True)
+            self.ledger.write_channel(UNKNOWN_FILE, "file written", keeps_earlier=True)
         else:
             self.ledger.write_channel(f"file:{path}", "file written")
 
@@ -212,7 +212,7 @@ def _may_be(channel: str, pattern: str) -> bool:
     if not channel.startswith("file:"):
         return False
     return (
-        channel == _UNKNOWN_FILE
+        channel == UNKNOWN_FILE
         or fnmatch.fnmatchcase(channel, pattern)
         or fnmatch.fnmatchcase(pattern, channel)
         or channel.startswith(pattern + "/")

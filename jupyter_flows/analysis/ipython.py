@@ -45,6 +45,7 @@ class Magics(Channels):
             f"{why}: what it reads and writes cannot be seen, so it waits for all above, and all below for it"
         )
         self.ledger.read_everything()
+        self.ledger.update_any_channel(why)
         self.ledger.write_anything(why)
 
     def shell_call(self, name: str, texts: list[str | None]) -> Value:

@@ -25,6 +25,9 @@ from jupyter_flows.analysis.objects import (
 from jupyter_flows.analysis.pages import Marks, Shelf, current
 
 _CODE = frozenset({"function", "class", "module", "member", "builtin"})
+ANY_CHANNEL = "any"
+"""Stands for the channels that code which cannot be read may write."""
+UNKNOWN_FILE = "file:?"
 HELD_DEPTH = 4
 """How deep what a name is bound to is looked into for the objects that its cell handles."""
 
@@ -340,7 +343,7 @@ class Ledger:
     def read_channel(self, name: str) -> None:
         """Depend on whoever wrote the channel last."""
         self.states_read += 1
-        for write in self.channels.get(name, ()):
+        for write in self._channel_writers(name):
             self.need(
                 write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}"
             )
@@ -349,11 +352,22 @@ class Ledger:
     def write_channel(self, name: str, how: str, *, keeps_earlier: bool = False) -> None:
         """Write a hidden channel; *keeps_earlier* where readers see earlier writers too."""
         self.not_before(self.channel_readers.of(name, self.cell), name, "changes")
-        earlier = self.channels.get(name, []) if keeps_earlier else []
+        earlier = self._channel_writers(name) if keeps_earlier else []
         self.channels[name] = [
             *(write for write in earlier if write.cell != self.cell),
             Write(self.cell, self.line, how),
         ]
+
+    def _channel_writers(self, name: str) -> list[Write]:
+        """Return who wrote a channel: where nobody is known to, code that cannot be read may have."""
+        known = self.channels.get(name)
+        return known if known is not None else self.channels.get(ANY_CHANNEL) or []
+
+    def update_any_channel(self, how: str) -> None:
+        """Read all channels and write any, written before or not."""
+        for name in sorted({*self.channels, ANY_CHANNEL, UNKNOWN_FILE}):
+            self.read_channel(name)
+            self.write_channel(name, how, keeps_earlier=True)
 
     def update_channel(self, name: str, how: str) -> None:
         """Read and write a channel: a random draw, an append."""

@@ -46,6 +46,10 @@ LINKED: dict[str, tuple[list[str], set[tuple[int, int]]]] = {
     "newer syntax": (["type V = list[int]\nk = 2", "class Box[T]:\n    def get(self, x: T) -> V: return k", "print(Box().get(1))"], {(1, 2), (1, 3), (2, 3)}),
     "python 2": (["x = 1", "print x, 'a'", "print x"], {(1, 2), (1, 3)}),
     "python 2 exception": (["x = 1", "try:\n    print x\nexcept Exception, e:\n    pass"], {(1, 2)}),
+    "barrier reads files": (["open('a.txt', 'w').write('1')", "%run script.py"], {(1, 2)}),
+    "barrier writes files": (["x = 1", "%run script.py", "print(open('b.txt').read())"], {(1, 2), (2, 3)}),
+    "barrier draws random numbers": (["import random\nrandom.seed(1)", "%run script.py", "import numpy as np\na = np.random.rand()"], {(1, 2), (2, 3)}),
+    "barrier changes the directory and the environment": (["import os\nos.chdir('d')", "exec(x)", "del os\nimport os\nprint(os.environ['A'])"], {(1, 2), (1, 3), (2, 3)}),
     "broken cell in the middle": (["x = 1", "y = x +", "print(x)", "print(y)"], {(1, 2), (1, 3), (2, 4)}),
 }  # fmt: skip
 
