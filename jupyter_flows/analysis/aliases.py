@@ -351,6 +351,8 @@ class Expressions:
             if obj.qual == "sys" and name in {"path", "modules"}:
                 self.ledger.read_channel(f"sys.{name}")
             return obj.attrs.get(name, EMPTY) | {self.member(obj, name)}
+        if name == "value" and obj.kind in _CONTAINER_KINDS:
+            return one  # a member of an enumeration
         if name in {"f_globals", "f_builtins"}:
             return frozenset({Obj("namespace")})
         if name == "__subclasses__":

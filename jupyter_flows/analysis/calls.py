@@ -126,6 +126,10 @@ class Calls(Libraries):
                     f"{obj.qual}.{name}()",
                     label=self.root_label(node.args[0]) if node.args else None,
                 )
+            if name == "fromkeys":
+                made = Obj("dict")
+                made.parts |= union(arguments[1:]) if len(arguments) > 1 else EMPTY
+                return frozenset({made})
             return union(arguments) | contents(union(arguments))
         kept = self._function_method(obj, name, arguments) if obj.kind == "function" else None
         if kept is not None:

@@ -23,6 +23,8 @@ from jupyter_flows.analysis.objects import EMPTY, Obj, Value
 
 _PLACE_KEYWORDS = ("path", "file", "fname", "filepath_or_buffer", "io", "f")
 
+_ARCHIVES = {"zip": ".zip", "tar": ".tar", "gztar": ".tar.gz", "bztar": ".tar.bz2", "xztar": ".tar.xz"}
+
 
 class Files(Expressions):
     """Finds reads and writes of files in calls."""
@@ -35,7 +37,16 @@ class Files(Expressions):
         first: Value = arguments[0] if arguments else named[0] if named else frozenset()
         if name in FILE_MOVERS and package in {"shutil", "os"} and len(arguments) > 1:
             self.read_file(arguments[0])
+            if name in {"move", "rename", "replace"}:
+                self.write_file(arguments[0])
             self.write_file(arguments[1])
+        elif name == "make_archive" and len(arguments) > 1:
+            kind = constant_text(arguments[1])
+            self.read_file(arguments[2] if len(arguments) > 2 else keywords.get("root_dir", EMPTY))
+            self.write_file(_with_suffix(first, _ARCHIVES[kind]) if kind in _ARCHIVES else EMPTY)
+        elif name == "unpack_archive":
+            self.read_file(first)
+            self.write_file(arguments[1] if len(arguments) > 1 else keywords.get("extract_dir", EMPTY))
         elif name in FILE_READERS and (
             package not in {"json", "pickle", "yaml", "csv"} or constant_text(first) is not None
         ):
@@ -108,6 +119,7 @@ class Files(Expressions):
                 self.write_file(place)
             elif name in {"rename", "replace"} and arguments:
                 self.read_file(place)
+                self.write_file(place)
                 self.write_file(arguments[0])
             return
         place = (
@@ -120,6 +132,8 @@ class Files(Expressions):
         )
         if name in {"to_csv", "to_json", "to_html", "to_markdown", "to_latex"} and not place:
             return
+        if name == "write" and receiver.qual.endswith(".ElementTree"):
+            self.write_file(place)
         if (name in FILE_WRITERS and name not in {"save", "remove", "touch", "rmdir", "unlink"}) or (
             name == "save" and constant_text(place) is not None
         ):

@@ -37,6 +37,7 @@ add_edges_from remove_node remove_edge remove_nodes_from relabel update_layout u
 update_yaxes add_trace add_shape add_annotation setLevel addHandler removeHandler addFilter basicConfig seed
 setstate shuffle increment inc dec observe connect disconnect register unregister subscribe emit attach
 detach push load merge_from populate reset advance tick next set callback enter_context
+putpixel paste putdata putalpha putpalette
 """) - words("join eval text text load merge_from")  # as often pure: str.join, df.eval, requests' .text
 # Of those, methods that keep what they are given.
 HOLDING = words("""
@@ -143,6 +144,17 @@ HELD_CHANGES = words("fit fit_transform fit_predict partial_fit step zero_grad b
 STATEFUL_MODULES = words("decimal logging locale")
 # Of those, functions that return the state itself.
 STATE_GETTERS = words("decimal.getcontext logging.getLogger")
+# Functions that give an element of their arguments away, and those that make a list of some.
+ELEMENT_FUNCTIONS = words("""
+random.choice heapq.heappop heapq.heapreplace heapq.heappushpop operator.getitem statistics.mode
+functools.reduce
+""")
+SELECTING_FUNCTIONS = words("random.sample random.choices heapq.nlargest heapq.nsmallest heapq.merge")
+# Functions of OpenCV that draw into their first argument.
+CV2_DRAWS = words("""
+rectangle circle line putText polylines fillPoly fillConvexPoly ellipse drawContours arrowedLine drawMarker
+drawKeypoints floodFill
+""")
 LOGGING_CALLS = words("debug info warning warn error exception critical log")
 # Methods of containers, by which a variable inside a module is changed: ``warnings.filters.insert(…)``.
 CONTAINER_CHANGES = words("insert extend update pop popitem remove clear discard setdefault")
@@ -218,10 +230,10 @@ NUMPY_SUFFIXES = {"save": ".npy", "savez": ".npz", "savez_compressed": ".npz"}
 FILE_OPENERS = {
     "zipfile.ZipFile": "r", "tarfile.open": "r", "tarfile.TarFile": "r", "gzip.open": "r",
     "gzip.GzipFile": "r", "bz2.open": "r", "bz2.BZ2File": "r", "lzma.open": "r", "lzma.LZMAFile": "r",
-    "io.open": "r", "codecs.open": "r", "wave.open": "r", "h5py.File": "r", "netCDF4.Dataset": "r",
+    "os.open": "a", "io.open": "r", "codecs.open": "r", "wave.open": "r", "h5py.File": "r",
     "pandas.ExcelWriter": "w", "pandas.HDFStore": "a", "shelve.open": "a", "dbm.open": "r",
     "numpy.memmap": "r+", "logging.FileHandler": "a", "matplotlib.backends.backend_pdf.PdfPages": "w",
-    "zarr.open": "a", "rasterio.open": "r", "fiona.open": "r",
+    "netCDF4.Dataset": "r", "zarr.open": "a", "rasterio.open": "r", "fiona.open": "r",
 }  # fmt: skip
 # Databases in a file: several connections see what one of them wrote.
 FILE_STORES = words("sqlite3.connect sqlalchemy.create_engine duckdb.connect")

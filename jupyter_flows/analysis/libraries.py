@@ -12,7 +12,9 @@ import re
 from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.builtin_calls import Builtins
 from jupyter_flows.analysis.knowledge import (
+    CV2_DRAWS,
     DATASET_LOADERS,
+    ELEMENT_FUNCTIONS,
     FRAME_METHODS,
     FRAME_PLOTS,
     FRESH,
@@ -27,6 +29,7 @@ from jupyter_flows.analysis.knowledge import (
     OPERANDS,
     PANDAS_MUTATORS,
     PANDAS_RETURNS,
+    SELECTING_FUNCTIONS,
     SETTERS,
     SKLEARN_RANDOM,
     STATE_GETTERS,
@@ -93,6 +96,11 @@ class Libraries(Builtins):
         self.change_arguments(name, arguments, keywords, node)
         if package == "numpy" and len(arguments) > OPERANDS.get(name, len(arguments)):
             self.ledger.change(arguments[OPERANDS[name]], f"{name}()")
+        if package == "cv2" and name in CV2_DRAWS and arguments:
+            self.ledger.change(arguments[0], f"{name}()")
+        target = constant_text(arguments[0]) if name == "patch" and arguments else None
+        if target is not None and (patched := self.ledger.modules.get(target.rpartition(".")[0])) is not None:
+            self.ledger.change(frozenset({patched}), "patched")
         if package == "logging" and name in LOGGING_CALLS:
             # A handler may write it into a buffer of the notebook.
             module = self.module_object("logging")
@@ -134,6 +142,8 @@ class Libraries(Builtins):
         everything = union([EMPTY, *arguments, *keywords.values()])
         if qual in STATE_GETTERS:
             return frozenset({self.module_object(package)})
+        if qual in ELEMENT_FUNCTIONS:
+            return everything | contents(everything)
         opened = self.opened_by_library(qual, arguments, keywords) or _shared(qual, arguments, keywords)
         if opened is not None:
             return frozenset({opened})
@@ -161,9 +171,9 @@ class Libraries(Builtins):
             return frozenset({pair})
         if name in {"figure", "gca", "gcf", "subplot", "axes"} and "pyplot" in qual:
             return frozenset({Obj("figure")})
-        if name in {"copy", "deepcopy"} and package == "copy":
+        if qual in {"copy.copy", "copy.deepcopy", "copy.replace", "dataclasses.replace"}:
             copied = Obj()
-            if name == "copy":
+            if name != "deepcopy":
                 copied.parts |= contents(everything)
             return frozenset({copied})
         if (
@@ -394,6 +404,10 @@ class Libraries(Builtins):
 def _shared(qual: str, arguments: list[Value], keywords: dict[str, Value]) -> Obj | None:
     """Return the result of a function that gives its arguments away in another form; None if it is none."""
     everything = union([EMPTY, *arguments])
+    if qual in SELECTING_FUNCTIONS:
+        selected = Obj("list")
+        selected.parts |= contents(everything)
+        return selected
     if qual == "itertools.tee":
         branch = Obj("lazy")
         branch.parts |= contents(everything)

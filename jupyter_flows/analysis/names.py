@@ -466,14 +466,18 @@ class Statements(Definitions):
                 self.store(pattern.name, subject, "captured by match")
         elif isinstance(pattern, ast.MatchStar):
             if pattern.name is not None:
-                self.store(pattern.name, contents(subject), "captured by match")
+                rest = Obj("list")
+                rest.parts |= subject
+                self.store(pattern.name, frozenset({rest}), "captured by match")
         elif isinstance(pattern, ast.MatchMapping):
             for key in pattern.keys:
                 self.evaluate(key)
             for inner in pattern.patterns:
                 self._pattern(inner, contents(subject))
             if pattern.rest is not None:
-                self.store(pattern.rest, contents(subject), "captured by match")
+                others = Obj("dict")
+                others.parts |= contents(subject)
+                self.store(pattern.rest, frozenset({others}), "captured by match")
         elif isinstance(pattern, ast.MatchClass):
             self.evaluate(pattern.cls)
             for inner in (*pattern.patterns, *pattern.kwd_patterns):

@@ -59,6 +59,18 @@ CASES: dict[str, list[str]] = {
     "cached result is kept": ["import functools\nk = 1", "@functools.lru_cache\ndef f(x): return x * k", "f(2)", "k = 5", "print(f(2))"],
     "compressed file": ["import gzip", "with gzip.open('a.gz', 'wt') as f: f.write('1')", "print(gzip.open('a.gz', 'rt').read())"],
     "patched function of a module reads globals": ["import math\nk = 1", "real = math.sqrt\nmath.sqrt = lambda x: k", "k = 5", "print(math.sqrt(4))", "math.sqrt = real"],
+    "star pattern shares elements": ["p=[1,[2],3]", "match p:\n    case [a,*b]: pass", "b[0].append(1)", "print(p)"],
+    "patched by mock": ["from unittest import mock\nimport math", "p=mock.patch('math.floor', lambda x: 99); p.start()", "print(math.floor(1.5))", "p.stop()"],
+    "dict.fromkeys shares its value": ["v=[]", "d=dict.fromkeys('ab',v)", "d['a'].append(1)", "print(v)"],
+    "choice shares its element": ["import random\na=[[2]]", "m=random.choice(a)", "m.append(9)", "print(a)"],
+    "file moved away": ["import os\nopen('r1','w').write('1')", "os.replace('r1','r2')", "print(os.path.exists('r1'))"],
+    "archive made": ["import os,shutil\nos.makedirs('de'); open('de/a','w').write('1')", "shutil.make_archive('arc','zip','de')", "print(os.path.exists('arc.zip'))"],
+    "archive unpacked": ["import os,shutil\nos.makedirs('df'); open('df/a','w').write('1'); shutil.make_archive('ar2','zip','df')", "shutil.unpack_archive('ar2.zip','out')", "print(os.listdir('out'))"],
+    "file opened by os": ["import os", "fd=os.open('of',os.O_CREAT|os.O_WRONLY); os.write(fd,b'1'); os.close(fd)", "print(open('of').read())"],
+    "tree written": ["import xml.etree.ElementTree as ET\nr=ET.Element('a')", "ET.ElementTree(r).write('x.xml')", "print(ET.parse('x.xml').getroot().tag)"],
+    "pixel of a picture set": ["from PIL import Image\nim=Image.new('L',(2,2))", "im.putpixel((0,0),5)", "print(im.getpixel((0,0)))"],
+    "dataclass replaced": ["import dataclasses\n@dataclasses.dataclass\nclass D:\n    x: list\nd=D([1])", "e=dataclasses.replace(d)", "e.x.append(2)", "print(d)"],
+    "value of an enumeration": ["import enum\nclass C(enum.Enum):\n    A=[]", "C.A.value.append(1)", "print(C.A.value)"],
 }  # fmt: skip
 
 # The cells leave files open, and a finalizer fails where what it uses is left out: as in notebooks.
