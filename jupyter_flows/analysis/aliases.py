@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 
 from jupyter_flows.analysis.classes import lookup, special_methods
-from jupyter_flows.analysis.knowledge import MUTATORS, VIEWS
+from jupyter_flows.analysis.knowledge import MUTATORS, STATEFUL_MODULES, VIEWS
 from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.objects import (
     EMPTY,
@@ -311,6 +311,8 @@ class Expressions:
             return frozenset({Obj("str")}) if obj.kind == "str" else EMPTY
         if obj.kind in {"function", "class", "builtin", "module"}:
             return one  # list[int], and generic classes
+        if obj.kind == "file" and not obj.parts:
+            obj.parts.add(Obj())  # a dataset of an archive
         if obj.kind == "accessor":
             return union([self.item_of(inner, key, index) for inner in obj.viewed]) if obj.viewed else EMPTY
         keys = key.elts if isinstance(key, ast.Tuple) else [key]
@@ -346,7 +348,15 @@ class Expressions:
     def _attribute(self, obj: Obj, name: str) -> Value:
         one = frozenset({obj})
         if obj.kind in {"module", "member"}:
-            return frozenset({self.member(obj, name)})
+            if obj.qual == "sys" and name in {"path", "modules"}:
+                self.ledger.read_channel(f"sys.{name}")
+            return obj.attrs.get(name, EMPTY) | {self.member(obj, name)}
+        if name == "value" and obj.kind in _CONTAINER_KINDS:
+            return one  # a member of an enumeration
+        if name in {"f_globals", "f_builtins"}:
+            return frozenset({Obj("namespace")})
+        if name == "__subclasses__":
+            self.ledger.read_channel("subclasses")
         if obj.kind in {"str", "numbers", "bound"}:
             return EMPTY
         if obj.kind == "ipython" and name in {"user_ns", "user_global_ns"}:
@@ -403,7 +413,10 @@ class Expressions:
             if function.kind != "function":
                 bound.add(function)
             elif function.qual in _PROPERTIES:
+                before = self.ledger.states_read
                 bound |= self.invoke(frozenset({function}), [receiver], {})
+                if function.qual == "cached_property" and self.ledger.states_read != before:
+                    self.ledger.change(receiver, f"`{function.const}` computed and kept")
             else:
                 method = Obj("bound", function.qual)
                 method.parts.add(function)
@@ -424,6 +437,8 @@ class Expressions:
                 known = self.ledger.members[qual] = self.ledger.one("member", qual)
             found = known
         module.parts.add(found)
+        if module.qual in STATEFUL_MODULES:
+            found.receiver = frozenset({module})
         return found
 
     # -- iterating, operators, comprehensions ------------------------------------------------------------

@@ -17,7 +17,7 @@ from jupyter_flows.analysis.knowledge import (
     PASSIVE,
     WRITTEN_KEYWORDS,
 )
-from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, contents, paired, union
+from jupyter_flows.analysis.objects import EMPTY, Frame, Obj, Value, contents, in_order, paired, union
 from jupyter_flows.analysis.syntax import parse
 
 _NAMESPACE_PURE = {"keys", "__contains__"}
@@ -177,8 +177,8 @@ class Builtins(Magics):
         if name in PASSIVE:
             self.consume(everything)
             self.operate(everything)
-            if any(obj.kind == "pandas" for obj in everything) and name in {"print", "display"}:
-                self.ledger.read_channel("option:pandas")
+            if name in {"print", "display", "str", "repr", "format"}:
+                self.shows(everything)
             if name == "type":
                 return frozenset(obj.cls for obj in first if obj.cls is not None) or frozenset(
                     {Obj("builtin", "type")}
@@ -256,6 +256,8 @@ class Builtins(Magics):
                 return self.attribute_of(first, attribute) | default
             self.hand_over([first], {})
             return contents(first) | default
+        if name == "type" and len(arguments) == 3:
+            return frozenset({self._made_class(arguments, node)})
         if name == "super":
             return self._super()
         if name == "__import__":
@@ -267,6 +269,21 @@ class Builtins(Magics):
             return frozenset({Obj()})
         del node
         return None
+
+    def _made_class(self, arguments: list[Value], node: ast.Call | None) -> Obj:
+        """Make the class that ``type(name, bases, attributes)`` makes."""
+        made = Obj("class", constant_text(arguments[0]) or "")
+        made.bases = tuple(obj for obj in in_order(contents(arguments[1])) if obj.kind == "class")
+        written = node.args[2] if node is not None and len(node.args) == 3 else None
+        if isinstance(written, ast.Dict):
+            for key, item in zip(written.keys, written.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    made.attrs[key.value] = value = self.evaluate(item)
+                    for obj in value:
+                        if obj.kind == "function":
+                            obj.cls = obj.cls or made
+        made.parts |= contents(arguments[2])
+        return made
 
     def module_object(self, qual: str) -> Obj:
         """Return the one object that stands for a module."""

@@ -7,10 +7,11 @@ handed to a library counts as called there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jupyter_flows.analysis.classes import lookup, methods
 from jupyter_flows.analysis.knowledge import (
+    CONTAINER_CHANGES,
     CONTAINERS,
     MUTATORS,
 )
@@ -104,11 +105,20 @@ class Calls(Libraries):
         is_bare: bool,
     ) -> Value:
         name = function.attr
+        if name == "__subclasses__":
+            self.ledger.read_channel("subclasses")
         if obj.kind in {"module", "member"}:
             if self.module_method(obj, name, arguments):
                 return frozenset({Obj()})
             member = self.member(obj, name)
-            return self._call_one(member, arguments, keywords, node, is_bare=is_bare)
+            if obj.kind == "member" and name in CONTAINER_CHANGES and obj.qual.rpartition(".")[2].islower():
+                self.ledger.change(frozenset({obj}), f".{name}()", label=self.root_label(function))
+            # Somebody may have put a function of the notebook into the module.
+            results = [
+                self._call_one(callee, arguments, keywords, node, is_bare=is_bare)
+                for callee in (member, *in_order(obj.attrs.get(name, EMPTY)))
+            ]
+            return union(results)
         if obj.kind == "builtin" and obj.qual in CONTAINERS | {"str", "object"} and arguments:
             if name in MUTATORS:
                 self.ledger.change(
@@ -116,7 +126,14 @@ class Calls(Libraries):
                     f"{obj.qual}.{name}()",
                     label=self.root_label(node.args[0]) if node.args else None,
                 )
+            if name == "fromkeys":
+                made = Obj("dict")
+                made.parts |= union(arguments[1:]) if len(arguments) > 1 else EMPTY
+                return frozenset({made})
             return union(arguments) | contents(union(arguments))
+        kept = self._function_method(obj, name, arguments) if obj.kind == "function" else None
+        if kept is not None:
+            return kept
         found = self.attribute_of(frozenset({obj}), name) if self._has_own(obj, name) else EMPTY
         if found:
             results = [EMPTY]
@@ -146,7 +163,16 @@ class Calls(Libraries):
         is_bare: bool,
     ) -> Value:
         if callee.kind == "function":
-            return self.apply(callee, arguments, keywords)
+            results = [self.apply(callee, arguments, keywords)]
+            elements = union([EMPTY, *arguments])
+            # Implementations that were registered with it: functools.singledispatch.
+            for registry in callee.attrs.get("register", EMPTY):
+                results += [
+                    self.apply_unknown(inner, elements)
+                    for inner in in_order(registry.parts)
+                    if inner.kind in {"function", "bound", "class"}
+                ]
+            return union(results)
         if callee.kind == "bound":
             given = [callee.receiver, *arguments] if callee.receiver else arguments
             return union(
@@ -170,6 +196,13 @@ class Calls(Libraries):
         results = [self.apply_unknown(inner, union([EMPTY, *arguments])) for inner in held]
         if is_bare and callee.kind not in {"mask", "numbers"}:
             self.ledger.change(frozenset({callee}), "called")
+        if callee.kind == "partial" and (is_bare or (node is not None and node is self.shown)):
+            self.ledger.change(frozenset(callee.parts), "called")
+        if callee.qual in {"operator.attrgetter", "operator.itemgetter"}:
+            elements = union([EMPTY, *arguments])
+            return union([elements, contents(elements), *results])
+        if callee.qual == "operator.methodcaller" and (is_bare or (node is not None and node is self.shown)):
+            self.ledger.change(union([EMPTY, *arguments]), "changed by a method that is called by its name")
         if node is not None and (is_bare or node is self.shown) and callee.kind == "unknown":
             self.given_away(arguments, node, "an unknown function")
         fresh = Obj(callee.kind if callee.kind == "parameter" else "unknown")
@@ -230,9 +263,36 @@ class Calls(Libraries):
             later.frame = frame
             later.thunk = run
             return frozenset({later})
-        result = run()
+        result = run() if function.qual != "cached" else self._cached(function, run)
         self.memo[key] = result
         return result
+
+    def _cached(self, function: Obj, run: Callable[[], Value]) -> Value:
+        """Call a function that keeps its results: if it reads anything else, who called it first matters."""
+        before = self.ledger.states_read
+        result = run()
+        channel = f"cache:{function.const}"
+        if self.ledger.states_read != before:
+            self.ledger.read_channel(channel)
+        self.ledger.write_channel(channel, "result kept", keeps_earlier=True)
+        return result
+
+    def _function_method(self, function: Obj, name: str, arguments: list[Value]) -> Value | None:
+        """Call what functools hangs onto a function; None if it is something else."""
+        one = frozenset({function})
+        if name in {"cache_clear", "cache_info"} and function.qual == "cached":
+            channel = f"cache:{function.const}"
+            self.ledger.read_channel(channel)
+            if name == "cache_clear":
+                self.ledger.write_channel(channel, "cache cleared")
+            return EMPTY
+        if name != "register":
+            return None
+        self.ledger.change(one, ".register()")
+        registry = self.attribute_of(one, name)
+        for obj in registry:
+            obj.parts |= union([EMPTY, *arguments])
+        return registry
 
     def _bind_parameters(
         self,

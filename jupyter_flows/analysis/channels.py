@@ -1,23 +1,20 @@
-"""State that flows beside the names: generators of random numbers, figures, files, the environment.
+"""State that flows beside the names: generators of random numbers, figures, the environment.
 
 Each has a name (``rng:numpy``, ``mpl:figure``, ``mpl:style``, ``cwd``, ``env:KEY``, ``sys.path``,
 ``file:PATH``, ``db:URL``, ``option:pandas``, ``warnings``, ``store:NAME``, ``ext:NAME``). Detectors look
-at qualified names only; what they cannot pin down becomes a sentence on the cell.
+at qualified names only; what they cannot pin down becomes a sentence on the cell. Files: ``files.py``.
 """
 
 from __future__ import annotations
 
 import ast
-import fnmatch
-import posixpath
 import sys
+from collections.abc import Mapping, Sequence
 
-from jupyter_flows.analysis.aliases import Expressions, constant_text
+from jupyter_flows.analysis.aliases import constant_text
+from jupyter_flows.analysis.files import Files
 from jupyter_flows.analysis.knowledge import (
     FILE_MODULES,
-    FILE_MOVERS,
-    FILE_READERS,
-    FILE_WRITERS,
     PYPLOT_DRAWS,
     PYPLOT_ENDS,
     PYPLOT_FINISHES,
@@ -47,17 +44,21 @@ _TORCH_DRAWS = {
     "randn_like",
     "dropout",
 }
-_PLACE_KEYWORDS = ("path", "file", "fname", "filepath_or_buffer", "io", "f")
-_UNKNOWN_FILE = "file:?"
 
 
-class Channels(Expressions):
+class Channels(Files):
     """Finds reads and writes of hidden state in calls, items and attributes."""
 
     def begin_cell(self) -> None:
         """Forget what is per cell."""
         super().begin_cell()
         self.figure_is_own = False
+        self.present_axes: Value = EMPTY
+        """What pyplot draws into, where the cell said so."""
+
+    def program_files(self, arguments: Sequence[Value], node: ast.Call) -> None:
+        """Follow the files of a command that a library starts."""
+        raise NotImplementedError
 
     # -- calls of library functions ----------------------------------------------------------------------
 
@@ -102,25 +103,31 @@ class Channels(Expressions):
             self.write_environment(None)
         elif package == "subprocess" or qual in {"os.system", "os.popen"}:
             self.external_program()
-        elif qual.startswith("matplotlib.pyplot."):
-            self._pyplot(last)
-        elif qual.startswith("matplotlib.style.") or qual in {
+            self.program_files(arguments, node)
+        elif qual.startswith(("matplotlib.style.", "matplotlib.pyplot.style.")) or qual in {
             "matplotlib.rc",
             "matplotlib.rcdefaults",
             "matplotlib.use",
         }:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
+        elif qual.startswith("matplotlib.pyplot."):
+            self._pyplot(last, arguments, keywords)
         elif package == "seaborn":
             self._seaborn(last, keywords)
         elif package == "pandas" and last in {"set_option", "reset_option"}:
             ledger.write_channel("option:pandas", "option of pandas set", keeps_earlier=True)
         elif package == "pandas" and last in {"get_option", "describe_option"}:
             ledger.read_channel("option:pandas")
+        elif qual in {"numpy.set_printoptions", "numpy.set_string_function"}:
+            ledger.write_channel("option:numpy", "way of printing arrays set", keeps_earlier=True)
+        elif qual == "numpy.get_printoptions":
+            ledger.read_channel("option:numpy")
+        elif qual in {"contextlib.redirect_stdout", "contextlib.redirect_stderr"} and arguments:
+            ledger.change(arguments[0], "printed into")
         elif last == "create_engine" or qual.endswith(".connect"):
             pass
         if package in FILE_MODULES:
-            self._file_function(last, package, arguments, keywords)
-        del node
+            self.file_function(last, package, arguments, keywords)
 
     def _random(self, channel: str, name: str) -> None:
         if name in _SEEDS:
@@ -136,6 +143,13 @@ class Channels(Expressions):
             )
         elif name in {"warn", "warn_explicit", "catch_warnings"}:
             self.ledger.read_channel("warnings")
+
+    def shows(self, value: Value) -> None:
+        """Note that something is turned into text: how its library is set to print it counts."""
+        if any(obj.kind == "pandas" for obj in value):
+            self.ledger.read_channel("option:pandas")
+        if "option:numpy" in self.ledger.channels and any(obj.kind != "str" for obj in value):
+            self.ledger.read_channel("option:numpy")
 
     # -- environment, working directory, programs --------------------------------------------------------
 
@@ -159,7 +173,7 @@ class Channels(Expressions):
         names = (
             [f"env:{key}", "env:*"]
             if key is not None
-            else [name for name in ledger.channels if name.startswith("env:")]
+            else sorted({"env:*", *(name for name in ledger.channels if name.startswith("env:"))})
         )
         for name in names:
             ledger.read_channel(name)
@@ -171,11 +185,24 @@ class Channels(Expressions):
 
     # -- pictures ----------------------------------------------------------------------------------------
 
-    def _pyplot(self, name: str) -> None:
+    def _pyplot(
+        self, name: str, arguments: Sequence[Value] = (), keywords: Mapping[str, Value] | None = None
+    ) -> None:
         ledger = self.ledger
-        if name in {"style", "rc", "rcdefaults", "set_cmap", "switch_backend", "xkcd"}:
+        if name in {"rc", "rcdefaults", "set_cmap", "switch_backend", "xkcd", "ion", "ioff", "style_context"}:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
             return
+        if name == "isinteractive":
+            ledger.read_channel("mpl:style")
+        if name == "sca" and arguments:
+            self.present_axes = arguments[0]
+        elif name in PYPLOT_STARTS | PYPLOT_ENDS:
+            self.present_axes = EMPTY
+        elif name in (PYPLOT_DRAWS | PYPLOT_FINISHES) - PYPLOT_LOOKS:
+            ledger.change(self.present_axes, f"drawn into by pyplot's {name}()")
+        if name in {"figure", "subplots"} and (arguments if name == "figure" else "num" in (keywords or {})):
+            # A figure that has a number or a name may be there already.
+            ledger.read_channel("mpl:figure")
         if name in PYPLOT_STARTS | PYPLOT_DRAWS:
             ledger.read_channel("mpl:style")
         if name in PYPLOT_STARTS:
@@ -229,130 +256,6 @@ class Channels(Expressions):
         if "ax" not in keywords:
             self._pyplot("plot")
 
-    # -- files -------------------------------------------------------------------------------------------
-
-    def _file_function(
-        self, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
-    ) -> None:
-        named = [keywords[key] for key in _PLACE_KEYWORDS if key in keywords]
-        first: Value = arguments[0] if arguments else named[0] if named else frozenset()
-        if name in FILE_MOVERS and package in {"shutil", "os"} and len(arguments) > 1:
-            self.read_file(arguments[0])
-            self.write_file(arguments[1])
-        elif name in FILE_READERS and (
-            package not in {"json", "pickle", "yaml", "csv"} or constant_text(first) is not None
-        ):
-            if name in {"walk", "listdir", "scandir", "glob", "iglob"} and not arguments:
-                first = frozenset({Obj("str", const="*")})
-            if not any(obj.kind in {"file", "path"} and obj.const is None and obj.parts for obj in first):
-                self.read_file(
-                    first, is_listing=name in {"listdir", "scandir", "walk", "exists", "isfile", "isdir"}
-                )
-        elif name in FILE_WRITERS and package not in {"json", "pickle", "yaml", "csv"}:
-            target = arguments[1] if package in {"torch", "joblib"} and len(arguments) > 1 else first
-            self.write_file(target)
-        elif name == "dump" and package == "joblib" and len(arguments) > 1:
-            self.write_file(arguments[1])
-
-    def method_files(
-        self, name: str, receiver: Obj, arguments: list[Value], keywords: dict[str, Value]
-    ) -> None:
-        """Note files that a method reads or writes: ``df.to_csv(p)``, ``path.read_text()``."""
-        if receiver.kind == "path":
-            place = frozenset({receiver})
-            if name in {"read_text", "read_bytes", "exists", "is_file", "is_dir", "stat"}:
-                self.read_file(place, is_listing=name not in {"read_text", "read_bytes"})
-            elif name in {"iterdir", "glob", "rglob"}:
-                self.read_file(
-                    frozenset({Obj("str", const=f"{receiver.const}/*" if receiver.const else None)})
-                )
-            elif name in {"write_text", "write_bytes", "mkdir", "touch", "unlink", "rmdir"}:
-                self.write_file(place)
-            elif name in {"rename", "replace"} and arguments:
-                self.read_file(place)
-                self.write_file(arguments[0])
-            return
-        place = (
-            arguments[0]
-            if arguments
-            else next(
-                (keywords[key] for key in ("path", "path_or_buf", "fname", "file") if key in keywords),
-                frozenset(),
-            )
-        )
-        if name in {"to_csv", "to_json", "to_html", "to_markdown", "to_latex"} and not place:
-            return
-        if (name in FILE_WRITERS and name not in {"save", "remove", "touch", "rmdir", "unlink"}) or (
-            name == "save" and constant_text(place) is not None
-        ):
-            self.write_file(place)
-
-    def open_file(self, place: Value, mode: Value) -> Obj:
-        """Note an ``open`` and return the file object."""
-        text = constant_text(mode) if mode else "r"
-        opened = Obj("file")
-        path = _path(place)
-        if text is None or any(letter in text for letter in "wax+"):
-            if text is None or "a" in text or "+" in text:
-                self.read_file(place)
-            self.write_file(place)
-            # Kept with the object, so that what is written later in another cell counts too.
-            opened.const = path
-            opened.qual = "written"
-        else:
-            self.read_file(place)
-        return opened
-
-    def named_files(self, values: list[Value]) -> None:
-        """Depend on the writers of files that are named as an argument, whatever the function is."""
-        for value in values:
-            path = _path(value)
-            if path is not None and f"file:{path}" in self.ledger.channels:
-                self.ledger.read_channel(f"file:{path}")
-
-    def read_file(self, place: Value, *, is_listing: bool = False) -> None:
-        """Depend on whoever wrote the file; a pattern depends on all that match."""
-        ledger = self.ledger
-        path = _path(place)
-        if path is not None and path.startswith(("http:", "https:", "s3:", "gs:")):
-            return
-        if path is None or not path.startswith("/"):
-            ledger.read_channel("cwd")
-        if path is None:
-            # The name is made at run time: every file written above may be meant.
-            for name in [name for name in ledger.channels if name.startswith("file:")]:
-                ledger.read_channel(name)
-            ledger.read_channel(_UNKNOWN_FILE)
-            return
-        pattern = f"file:{path}"
-        matching = [name for name in ledger.channels if _may_be(name, pattern)]
-        if is_listing and path == ".":
-            matching = [name for name in ledger.channels if name.startswith("file:")]
-        for name in sorted({pattern, *matching}):
-            ledger.read_channel(name)
-
-    def write_file(self, place: Value) -> None:
-        """Note a file that is written."""
-        path = _path(place)
-        if path is not None and path.startswith(("http:", "https:", "s3:", "gs:")):
-            return
-        buffers = frozenset(obj for obj in place if obj.kind == "file" or obj.qual.startswith("io."))
-        if buffers:
-            self.ledger.change(buffers, "written to")
-            return
-        if path is None or not path.startswith("/"):
-            self.ledger.read_channel("cwd")
-        for folder in _folders(path):
-            if f"file:{folder}" in self.ledger.channels:
-                self.ledger.read_channel(f"file:{folder}")
-        if path is None:
-            self.ledger.warn(
-                "writes a file whose name is only known when it runs: readers may not be linked (file)"
-            )
-            self.ledger.write_channel(_UNKNOWN_FILE, "file written", keeps_earlier=True)
-        else:
-            self.ledger.write_channel(f"file:{path}", "file written")
-
     # -- imports, items, attributes ----------------------------------------------------------------------
 
     def import_effects(self, module: str) -> None:
@@ -360,6 +263,8 @@ class Channels(Expressions):
         package = module.split(".", 1)[0]
         if package not in WELL_KNOWN:
             self.ledger.read_channel("sys.path")
+        if package not in WELL_KNOWN or "sys.modules" in self.ledger.channels:
+            self.ledger.read_channel("sys.modules")
         for name in (f"file:{package}.py", f"file:{package}/__init__.py"):
             if name in self.ledger.channels:
                 self.ledger.read_channel(name)
@@ -380,6 +285,7 @@ class Channels(Expressions):
                 self.ledger.read_channel("mpl:style")
             elif obj.qual == "sys.modules":
                 self.ledger.read_channel("sys.path")
+                self.ledger.read_channel("sys.modules")
 
     def changes_hidden(self, container: Value, key: ast.expr | None) -> bool:
         """Note a change of hidden state by item assignment; True if that is all it is."""
@@ -397,12 +303,21 @@ class Channels(Expressions):
             elif obj.qual == "sys.path":
                 self.ledger.write_channel("sys.path", "search path changed", keeps_earlier=True)
                 is_hidden = True
+            elif obj.qual == "sys.modules":
+                self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
         return is_hidden
 
     def module_method(self, obj: Obj, name: str, arguments: list[Value]) -> bool:
         """Note methods of module state: ``sys.path.append``, ``os.environ.update``; True if it was one."""
         if obj.qual == "sys.path":
+            if name not in {"append", "insert", "extend"}:
+                self.ledger.read_channel("sys.path")
             self.ledger.write_channel("sys.path", "search path changed", keeps_earlier=True)
+            return True
+        if obj.qual == "sys.modules":
+            self.ledger.read_channel("sys.modules")
+            if name not in {"get", "keys", "values", "items", "copy"}:
+                self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
             return True
         if obj.qual == "os.environ":
             if name in {"get", "__getitem__", "__contains__"}:
@@ -419,30 +334,3 @@ class Channels(Expressions):
             self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
             return True
         return False
-
-
-def _path(place: Value) -> str | None:
-    text = constant_text(place)
-    if text is None:
-        return None
-    return text if "://" in text else posixpath.normpath(text.replace("\\", "/"))
-
-
-def _may_be(channel: str, pattern: str) -> bool:
-    """Whether a file written under one name may be read under the other: patterns, folders, unknown names."""
-    if not channel.startswith("file:"):
-        return False
-    return (
-        channel == _UNKNOWN_FILE
-        or fnmatch.fnmatchcase(channel, pattern)
-        or fnmatch.fnmatchcase(pattern, channel)
-        or channel.startswith(pattern + "/")
-        or pattern.startswith(channel + "/")
-    )
-
-
-def _folders(path: str | None) -> list[str]:
-    folders: list[str] = []
-    while path and (path := posixpath.dirname(path)) not in {"", "/"}:
-        folders.append(path)
-    return folders

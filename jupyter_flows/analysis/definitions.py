@@ -63,7 +63,8 @@ class Definitions(Calls):
             if qual == "__main__":
                 self.store(alias.asname or alias.name, self.ledger.read_name(alias.name), "imported")
                 continue
-            self.store(alias.asname or alias.name, frozenset({self.member(module, alias.name)}), "imported")
+            found = module.attrs.get(alias.name, EMPTY) | {self.member(module, alias.name)}
+            self.store(alias.asname or alias.name, found, "imported")
             self._note_definition(alias.asname or alias.name)
 
     def _import_star(self, qual: str, module: Obj) -> None:
@@ -96,10 +97,17 @@ class Definitions(Calls):
     _do_asyncfunctiondef = _do_functiondef
 
     def _decorate(self, decorator: Value, written: ast.expr, value: Value, function: Obj) -> Value:
+        name = written.func if isinstance(written, ast.Call) else written
+        if isinstance(name, ast.Attribute) and name.attr == "register":
+            generic = frozenset(obj for obj in self.evaluate(name.value) if obj.kind == "function")
+            self.ledger.change(generic, "used as a decorator", label=self.root_label(name))
+            for registry in self.attribute_of(generic, "register"):
+                registry.parts |= value
+        if any(obj.qual in {"functools.lru_cache", "functools.cache"} for obj in self.evaluate(name)):
+            function.qual = "cached"
         own = frozenset(obj for obj in decorator if obj.kind in {"function", "bound", "class"})
         if own:
             return self.invoke(own, [value], {}) or value
-        name = written.func if isinstance(written, ast.Call) else written
         last = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
         if function.kind == "function" and last in {
             "property",
@@ -198,9 +206,14 @@ class Definitions(Calls):
             hook = lookup(base, "__init_subclass__")
             if hook:
                 self.invoke(hook, [frozenset({made})], keywords)
-        for obj in keywords.get("metaclass", EMPTY):
+        if made.bases:
+            self.ledger.write_channel("subclasses", f"class `{node.name}` derived", keeps_earlier=True)
+        # No attribute has this name; looked up like one, since a metaclass is inherited.
+        inherited = union([EMPTY, *(lookup(base, "metaclass=") for base in made.bases)])
+        made.attrs["metaclass="] = keywords.get("metaclass", inherited)
+        for obj in in_order(made.attrs["metaclass="]):
             for name in ("__new__", "__init__"):
-                self.invoke(lookup(obj, name), [frozenset({obj})], {})
+                self.invoke(lookup(obj, name), [frozenset({made if name == "__init__" else obj})], {})
         value: Value = frozenset({made})
         for decorator, written in zip(reversed(decorators), reversed(node.decorator_list), strict=True):
             value = self._decorate(decorator, written, value, made) | value

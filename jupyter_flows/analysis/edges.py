@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import sys
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -145,7 +146,12 @@ def read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as
     if option_error is not None:
         ledger.warn(option_error)
     if role != "skip" or all_cells:
+        if parsed.needs is not None and (said := parsed.needs.said(cell.python)) is not None:
+            ledger.warn(said)
         _walk(walker, parsed, options)
+        if parsed.tree is None and cell.python is not None and cell.python > sys.version_info[:2]:
+            reader, kernel = (".".join(map(str, version)) for version in (sys.version_info[:2], cell.python))
+            walker.opaque(f"may be right for its kernel, Python {kernel}, which Python {reader} cannot tell")
     name = (options.name if options else None) or (
         default_name(cell, parsed.tree) if role == "task" else f"cell-{cell.index}"
     )

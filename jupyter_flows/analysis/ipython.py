@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from collections.abc import Sequence
 
+from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.channels import Channels
 from jupyter_flows.analysis.knowledge import words
 from jupyter_flows.analysis.objects import EMPTY, Obj, Value
@@ -43,6 +45,7 @@ class Magics(Channels):
             f"{why}: what it reads and writes cannot be seen, so it waits for all above, and all below for it"
         )
         self.ledger.read_everything()
+        self.ledger.update_any_channel(why)
         self.ledger.write_anything(why)
 
     def shell_call(self, name: str, texts: list[str | None]) -> Value:
@@ -67,6 +70,18 @@ class Magics(Channels):
         elif name in {"push", "reset", "safe_execfile", "drop_by_id", "del_var"}:
             self.opaque(f"changes the namespace by get_ipython().{name}")
         return EMPTY
+
+    def program_files(self, arguments: Sequence[Value], node: ast.Call) -> None:
+        """Follow the files of a command that a library starts: ``subprocess.run("cp a b", shell=True)``."""
+        written = node.args[0] if node.args else None
+        if isinstance(written, (ast.List, ast.Tuple)):
+            texts = [word.value if isinstance(word, ast.Constant) else None for word in written.elts]
+            command = None if None in texts else shlex.join(str(text) for text in texts)
+        else:
+            command = constant_text(arguments[0]) if arguments else None
+        if command is not None:
+            self._shell_files(command)
+        self.ledger.warn("runs a program of its own: the files that it reads and writes are not all seen")
 
     def interpolate(self, text: str) -> None:
         """Read the names that IPython puts into a shell line or a magic's line."""

@@ -36,12 +36,14 @@ add_subplot add_axes add_patch add_artist add_collection add_line add_node add_n
 add_edges_from remove_node remove_edge remove_nodes_from relabel update_layout update_traces update_xaxes
 update_yaxes add_trace add_shape add_annotation setLevel addHandler removeHandler addFilter basicConfig seed
 setstate shuffle increment inc dec observe connect disconnect register unregister subscribe emit attach
-detach push load merge_from populate reset advance tick next
+detach push load merge_from populate reset advance tick next set callback enter_context
+putpixel paste putdata putalpha putpalette
 """) - words("join eval text text load merge_from")  # as often pure: str.join, df.eval, requests' .text
 # Of those, methods that keep what they are given.
 HOLDING = words("""
 append appendleft extend extendleft insert add update setdefault put put_nowait push register connect
 observe subscribe attach register_forward_hook add_module __setitem__ __setattr__ move_to_end set_params
+callback enter_context addHandler
 """)
 MUTATOR_PREFIXES = (
     "set_",
@@ -96,16 +98,20 @@ expand_dims memoryview
 VIEW_FUNCTIONS = words("""
 asarray asanyarray ravel reshape transpose squeeze atleast_1d atleast_2d atleast_3d broadcast_to swapaxes
 moveaxis expand_dims from_numpy as_tensor frombuffer lib.stride_tricks.as_strided flip rollaxis
-ascontiguousarray nan_to_num diagonal split array_split hsplit vsplit
+ascontiguousarray nan_to_num diagonal nditer split array_split hsplit vsplit
 """)
 # Callables that keep their arguments for later.
 KEEPERS = words("""
 map filter zip enumerate iter reversed partial partialmethod chain from_iterable cycle islice starmap tee
 takewhile dropwhile accumulate groupby product ensure_future create_task gather run_coroutine_threadsafe
 interact interactive interactive_output reader writer DictReader DictWriter memoryview weakref ref proxy
-namedtuple deque cached lazy delayed
+namedtuple deque cached lazy delayed vectorize frompyfunc curry memoize wraps make_pipeline make_union
+make_column_transformer methodcaller attrgetter itemgetter
 """)
-LAZY = words("map filter zip enumerate iter reversed chain islice starmap takewhile dropwhile accumulate")
+LAZY = words("""
+map filter zip enumerate iter reversed chain islice starmap takewhile dropwhile accumulate filterfalse
+pairwise zip_longest from_iterable batched
+""")
 # Module functions that change an argument: name -> positions.
 ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "fill_diagonal": (0,), "shuffle": (0,), "heappush": (0,), "heappop": (0,), "heapify": (0,),
@@ -115,8 +121,43 @@ ARGUMENT_MUTATORS: dict[str, tuple[int, ...]] = {
     "delattr": (0,),
     "to_sql": (1,), "next": (0,), "anext": (0,), "dump": (1,), "readinto": (0,), "relabel_nodes": (),
     "set_node_attributes": (0,), "set_edge_attributes": (0,), "clip_grad_norm_": (0,), "draw": (),
-    "copyfileobj": (0, 1), "vector_to_parameters": (1,), "setLevel": (), "seek": (0,),
+    "copyfileobj": (0, 1), "pack_into": (1,), "SubElement": (0,), "recv_into": (0,), "at": (0,),
+    "vector_to_parameters": (1,), "setLevel": (), "seek": (0,),
 }  # fmt: skip
+# Functions of numpy that write into the argument behind their operands: name -> how many those are.
+OPERANDS = dict.fromkeys(
+    words("""
+abs absolute negative exp exp2 expm1 log log2 log10 log1p sqrt square cbrt sin cos tan tanh floor ceil rint
+trunc sign reciprocal conjugate isnan isfinite isinf invert logical_not
+"""),
+    1,
+) | dict.fromkeys(
+    words("""
+add subtract multiply divide true_divide floor_divide power mod remainder maximum minimum fmax fmin dot
+matmul logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor greater less equal hypot arctan2
+"""),
+    2,
+)
+# Methods that change what their object holds, too: a pipeline's steps, a model that an optimizer got.
+HELD_CHANGES = words("fit fit_transform fit_predict partial_fit step zero_grad backward")
+# Modules whose state all of their functions share: a name imported from one stands for the whole.
+STATEFUL_MODULES = words("decimal logging locale")
+# Of those, functions that return the state itself.
+STATE_GETTERS = words("decimal.getcontext logging.getLogger")
+# Functions that give an element of their arguments away, and those that make a list of some.
+ELEMENT_FUNCTIONS = words("""
+random.choice heapq.heappop heapq.heapreplace heapq.heappushpop operator.getitem statistics.mode
+functools.reduce
+""")
+SELECTING_FUNCTIONS = words("random.sample random.choices heapq.nlargest heapq.nsmallest heapq.merge")
+# Functions of OpenCV that draw into their first argument.
+CV2_DRAWS = words("""
+rectangle circle line putText polylines fillPoly fillConvexPoly ellipse drawContours arrowedLine drawMarker
+drawKeypoints floodFill
+""")
+LOGGING_CALLS = words("debug info warning warn error exception critical log")
+# Methods of containers, by which a variable inside a module is changed: ``warnings.filters.insert(…)``.
+CONTAINER_CHANGES = words("insert extend update pop popitem remove clear discard setdefault")
 # Keyword arguments that name an object to write into.
 WRITTEN_KEYWORDS = words("out ax axes buf file fig cax con")
 
@@ -142,7 +183,8 @@ setuptools pip openpyxl
 SETTERS = ("set_", "reset_", "enable", "disable", "use", "register", "configure", "config", "basicConfig",
            "seterr", "setlocale", "setdefaulttimeout", "init_notebook", "go_offline", "install", "extension",
            "setrecursionlimit", "set", "setcontext", "output_notebook", "setup", "patch", "monkey",
-           "option_context_set", "load_ext", "getcontext_set")  # fmt: skip
+           "option_context_set", "load_ext", "getcontext_set", "setLevel", "addHandler", "removeHandler",
+           "addFilter", "removeFilter")  # fmt: skip
 
 # --- hidden channels ---
 
@@ -183,6 +225,18 @@ save savez savez_compressed savefig imsave tofile write_text write_bytes write_c
 write_image makedirs mkdir touch remove unlink rmdir rmtree to_file to_netcdf
 """)
 FILE_MOVERS = words("copy copyfile copy2 move rename replace copytree")
+NUMPY_SUFFIXES = {"save": ".npy", "savez": ".npz", "savez_compressed": ".npz"}
+# Functions and classes that open a file like `open`, and the mode without one.
+FILE_OPENERS = {
+    "zipfile.ZipFile": "r", "tarfile.open": "r", "tarfile.TarFile": "r", "gzip.open": "r",
+    "gzip.GzipFile": "r", "bz2.open": "r", "bz2.BZ2File": "r", "lzma.open": "r", "lzma.LZMAFile": "r",
+    "os.open": "a", "io.open": "r", "codecs.open": "r", "wave.open": "r", "h5py.File": "r",
+    "pandas.ExcelWriter": "w", "pandas.HDFStore": "a", "shelve.open": "a", "dbm.open": "r",
+    "numpy.memmap": "r+", "logging.FileHandler": "a", "matplotlib.backends.backend_pdf.PdfPages": "w",
+    "netCDF4.Dataset": "r", "zarr.open": "a", "rasterio.open": "r", "fiona.open": "r",
+}  # fmt: skip
+# Databases in a file: several connections see what one of them wrote.
+FILE_STORES = words("sqlite3.connect sqlalchemy.create_engine duckdb.connect")
 FILE_MODULES = words("""
 numpy pandas joblib pickle json os shutil pathlib torch polars geopandas glob matplotlib scipy skimage
 cv2 PIL imageio yaml tomllib csv

@@ -24,6 +24,10 @@ from jupyter_flows.analysis.objects import (
 )
 from jupyter_flows.analysis.pages import Marks, Shelf, current
 
+_CODE = frozenset({"function", "class", "module", "member", "builtin"})
+ANY_CHANNEL = "any"
+"""Stands for the channels that code which cannot be read may write."""
+UNKNOWN_FILE = "file:?"
 HELD_DEPTH = 4
 """How deep what a name is bound to is looked into for the objects that its cell handles."""
 
@@ -96,6 +100,8 @@ class Ledger:
         self.missing: dict[str, int] = {}
         self.warnings: dict[str, None] = {}
         self.is_opaque = False
+        self.states_read = 0
+        """Grows whenever something is read that is no function, class or module."""
         self.touched: dict[str, tuple[set[Obj], dict[tuple[str, int], Change]]] = {}
         self._held: dict[tuple[str, int], int] = {}
 
@@ -149,6 +155,8 @@ class Ledger:
         binding: Binding | None = self.names.get(name)
         if binding is None:
             return self._read_unbound(name, quiet=quiet)
+        if any(obj.kind not in _CODE for obj in binding.value) or not binding.value:
+            self.states_read += 1
         writers = {write.cell: write for write in binding.writers if write.cell != self.cell}
         if writers:
             self.name_readers.mark(name, self.cell)
@@ -334,7 +342,8 @@ class Ledger:
 
     def read_channel(self, name: str) -> None:
         """Depend on whoever wrote the channel last."""
-        for write in self.channels.get(name, ()):
+        self.states_read += 1
+        for write in self._channel_writers(name):
             self.need(
                 write.cell, name, kind="channel", reason=f"cell {self.cell} uses {name}, {_said(write)}"
             )
@@ -343,11 +352,22 @@ class Ledger:
     def write_channel(self, name: str, how: str, *, keeps_earlier: bool = False) -> None:
         """Write a hidden channel; *keeps_earlier* where readers see earlier writers too."""
         self.not_before(self.channel_readers.of(name, self.cell), name, "changes")
-        earlier = self.channels.get(name, []) if keeps_earlier else []
+        earlier = self._channel_writers(name) if keeps_earlier else []
         self.channels[name] = [
             *(write for write in earlier if write.cell != self.cell),
             Write(self.cell, self.line, how),
         ]
+
+    def _channel_writers(self, name: str) -> list[Write]:
+        """Return who wrote a channel: where nobody is known to, code that cannot be read may have."""
+        known = self.channels.get(name)
+        return known if known is not None else self.channels.get(ANY_CHANNEL) or []
+
+    def update_any_channel(self, how: str) -> None:
+        """Read all channels and write any, written before or not."""
+        for name in sorted({*self.channels, ANY_CHANNEL, UNKNOWN_FILE}):
+            self.read_channel(name)
+            self.write_channel(name, how, keeps_earlier=True)
 
     def update_channel(self, name: str, how: str) -> None:
         """Read and write a channel: a random draw, an append."""

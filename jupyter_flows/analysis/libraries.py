@@ -12,25 +12,32 @@ import re
 from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.builtin_calls import Builtins
 from jupyter_flows.analysis.knowledge import (
+    CV2_DRAWS,
     DATASET_LOADERS,
+    ELEMENT_FUNCTIONS,
     FRAME_METHODS,
     FRAME_PLOTS,
     FRESH,
+    HELD_CHANGES,
     HOLDING,
     KEEPERS,
     LAZY,
     LIVE_FRAMES,
+    LOGGING_CALLS,
     MUTATOR_PREFIXES,
     MUTATORS,
+    OPERANDS,
     PANDAS_MUTATORS,
     PANDAS_RETURNS,
+    SELECTING_FUNCTIONS,
     SETTERS,
     SKLEARN_RANDOM,
+    STATE_GETTERS,
     VIEW_FUNCTIONS,
     VIEWS,
     WELL_KNOWN,
 )
-from jupyter_flows.analysis.objects import EMPTY, Obj, Value, contents, paired, union
+from jupyter_flows.analysis.objects import EMPTY, Obj, Value, closure_of, contents, paired, union
 
 _ELEMENTS = {
     "get",
@@ -81,10 +88,28 @@ class Libraries(Builtins):
         if node is not None:
             self.library_effects(qual, arguments, keywords, node)
         elements = contents(everything) if any(self.is_callable(obj) for obj in everything) else EMPTY
+        if name == "reduce":
+            elements |= union([EMPTY, *arguments[2:]])
         results = [EMPTY]
         if name not in KEEPERS or name in {"ensure_future", "create_task", "gather", "interact"}:
             results.append(self.hand_over(arguments, keywords, elements=elements))
         self.change_arguments(name, arguments, keywords, node)
+        if package == "numpy" and len(arguments) > OPERANDS.get(name, len(arguments)):
+            self.ledger.change(arguments[OPERANDS[name]], f"{name}()")
+        if package == "cv2" and name in CV2_DRAWS and arguments:
+            self.ledger.change(arguments[0], f"{name}()")
+        target = constant_text(arguments[0]) if name == "patch" and arguments else None
+        if target is not None and (patched := self.ledger.modules.get(target.rpartition(".")[0])) is not None:
+            self.ledger.change(frozenset({patched}), "patched")
+        if package == "logging" and name in LOGGING_CALLS:
+            # A handler may write it into a buffer of the notebook.
+            module = self.module_object("logging")
+            written = frozenset(
+                obj
+                for obj in closure_of(frozenset({module}), depth=3)
+                if obj.qual.startswith("io.") or obj.kind == "file"
+            )
+            self.ledger.change(written, "logged into")
         if package in {"duckdb", "pandasql"} or name in {"sqldf", "read_sql", "read_sql_query"}:
             for value in arguments:
                 text = constant_text(value)
@@ -105,6 +130,8 @@ class Libraries(Builtins):
             self.ledger.change(
                 frozenset({module}), f"{name}()", label=self.root_label(node) if node is not None else None
             )
+            if name in HOLDING:
+                module.parts |= everything
         if node is not None and (is_bare or node is self.shown) and package not in WELL_KNOWN:
             self.given_away(arguments, node, f"{name}()")
         return self._library_result(qual, name, package, arguments, keywords) | union(results)
@@ -113,6 +140,13 @@ class Libraries(Builtins):
         self, qual: str, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
     ) -> Value:
         everything = union([EMPTY, *arguments, *keywords.values()])
+        if qual in STATE_GETTERS:
+            return frozenset({self.module_object(package)})
+        if qual in ELEMENT_FUNCTIONS:
+            return everything | contents(everything)
+        opened = self.opened_by_library(qual, arguments, keywords) or _shared(qual, arguments, keywords)
+        if opened is not None:
+            return frozenset({opened})
         if qual in {"os.path.join", "posixpath.join"} and arguments:
             texts = [constant_text(value) for value in arguments]
             joined = None if any(text is None for text in texts) else "/".join(text or "" for text in texts)
@@ -137,9 +171,9 @@ class Libraries(Builtins):
             return frozenset({pair})
         if name in {"figure", "gca", "gcf", "subplot", "axes"} and "pyplot" in qual:
             return frozenset({Obj("figure")})
-        if name in {"copy", "deepcopy"} and package == "copy":
+        if qual in {"copy.copy", "copy.deepcopy", "copy.replace", "dataclasses.replace"}:
             copied = Obj()
-            if name == "copy":
+            if name != "deepcopy":
                 copied.parts |= contents(everything)
             return frozenset({copied})
         if (
@@ -164,14 +198,24 @@ class Libraries(Builtins):
         if name in LAZY:
             # It draws from what it was given only when it is drawn from itself.
             made.receiver = everything
-            made.thunk = lambda: union([EMPTY, *(self.iterate(value) for value in arguments)])
+            made.thunk = lambda: self._drawn(arguments)
         if name in _WRAPPERS:
             made.viewed |= everything
         if name in {"open", "urlopen", "fdopen"}:
             made.kind = "file"
         if name == "partial" and arguments:
             made.kind = "partial"
+        for obj in arguments[0] if name == "SubElement" and arguments else ():
+            obj.parts.add(made)
         return frozenset({made})
+
+    def _drawn(self, arguments: list[Value]) -> Value:
+        """Return what is drawn from a lazy call over *arguments*; a function among them is called with it."""
+        elements = union([EMPTY, *(self.iterate(value) for value in arguments)])
+        called = [value for value in arguments if any(self.is_callable(obj) for obj in value)]
+        return elements | (
+            self.hand_over(called, {}, elements=elements | contents(elements)) if called else EMPTY
+        )
 
     # -- methods -----------------------------------------------------------------------------------------
 
@@ -250,18 +294,29 @@ class Libraries(Builtins):
         results = [self.hand_over(arguments, keywords, elements=elements)]
         label = self.root_label(node.func)
         if changes:
-            self.ledger.change(one, f".{name}()", label=label)
-            if name in HOLDING or name.startswith(("add_", "append_", "insert_", "register_")):
-                obj.parts |= everything
-            if name in {"extend", "update", "extendleft"}:
-                listed = frozenset(inner for inner in everything if inner.kind != "dict" and name == "update")
-                obj.parts |= contents(everything) | paired(contents(listed))
-            if obj.kind == "file" and obj.qual == "written":
-                self.ledger.update_channel(f"file:{obj.const or '?'}", "file written")
+            self._change_by(obj, name, everything, label=label)
         self.change_arguments(name if name in {"dump", "to_sql"} else "", arguments, keywords, node)
         if name.endswith("_") and not name.startswith("_") and obj.kind in {"unknown", "parameter", "view"}:
             self.ledger.change(one, f".{name}()", label=label)
         return self._method_result(obj, name, everything, is_changed=changes) | union(results)
+
+    def _change_by(self, obj: Obj, name: str, everything: Value, *, label: str | None) -> None:
+        """Change an object by one of its methods, called with *everything*."""
+        one = frozenset({obj})
+        self.ledger.change(one, f".{name}()", label=label)
+        if name in HOLDING or name.startswith(("add_", "append_", "insert_", "register_")):
+            obj.parts |= everything
+        if name in {"extend", "update", "extendleft"}:
+            listed = frozenset(inner for inner in everything if inner.kind != "dict" and name == "update")
+            obj.parts |= contents(everything) | paired(contents(listed))
+        if name in HELD_CHANGES and obj.kind in {"unknown", "instance", "parameter"}:
+            self.ledger.change(
+                frozenset(inner for inner in closure_of(one, depth=3) if inner.kind == "unknown"),
+                f".{name}() of what holds it",
+            )
+        self.store_used(obj, name)
+        if obj.kind == "file" and obj.qual == "written":
+            self.ledger.update_channel(f"file:{obj.const or '?'}", "file written")
 
     def _changes(
         self, obj: Obj, name: str, keywords: dict[str, Value], node: ast.Call, *, is_bare: bool
@@ -341,7 +396,35 @@ class Libraries(Builtins):
             # A cursor of a connection, axes of a figure: what is done to it is seen through its owner.
             made.viewed |= one if obj.kind == "figure" else set()
             obj.parts.add(made)
+        if obj.kind == "file":
+            obj.parts.add(made)  # a dataset of an archive
         return frozenset({made})
+
+
+def _shared(qual: str, arguments: list[Value], keywords: dict[str, Value]) -> Obj | None:
+    """Return the result of a function that gives its arguments away in another form; None if it is none."""
+    everything = union([EMPTY, *arguments])
+    if qual in SELECTING_FUNCTIONS:
+        selected = Obj("list")
+        selected.parts |= contents(everything)
+        return selected
+    if qual == "itertools.tee":
+        branch = Obj("lazy")
+        branch.parts |= contents(everything)
+        branch.viewed |= everything
+        branches = Obj("tuple")
+        branches.parts.add(branch)
+        return branches
+    if qual == "numpy.einsum" and len(arguments) == 2:
+        everything = arguments[1]
+    elif qual != "ctypes.pointer" and not (qual == "numpy.meshgrid" and "copy" in keywords):
+        return None
+    made = Obj("view")
+    made.viewed |= everything
+    inner = Obj("view")
+    inner.viewed |= everything
+    made.parts.add(inner)
+    return made
 
 
 def _bunch(qual: str) -> Obj:

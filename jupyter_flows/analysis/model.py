@@ -27,6 +27,8 @@ class CellSource(msgspec.Struct, frozen=True, kw_only=True):
     """The rest of the ``%%task`` line, None if the cell does not begin with ``%%task``."""
     marker: Literal["parameters", "skip"] | None = None
     """Set by ``%%parameters`` and ``%%skip``."""
+    python: tuple[int, int] | None = None
+    """Version of the notebook's kernel, where it is known."""
 
 
 class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,8 +46,7 @@ class Statements(Definitions):
             value = self.evaluate(last.value)
             self.consume(value)
             self.operate(value)
-            if any(obj.kind == "pandas" for obj in value):
-                self.ledger.read_channel("option:pandas")
+            self.shows(value)
         else:
             self.walk([last])
 
@@ -181,6 +180,11 @@ class Statements(Definitions):
             )
             for obj in in_order(container):
                 obj.attrs[target.attr] = obj.attrs.get(target.attr, EMPTY) | value
+                if obj.kind == "module":
+                    # Whoever imports the attribute by itself meets what was put there.
+                    self.ledger.change(
+                        frozenset({self.member(obj, target.attr)}), f"attribute `{target.attr}` set"
+                    )
                 setter = lookup(obj.cls, target.attr) if obj.cls is not None else EMPTY
                 if setter:
                     self.invoke(setter, [frozenset({obj}), value], {})
@@ -263,7 +267,9 @@ class Statements(Definitions):
             for element in target.elts:
                 self._delete(element)
         elif isinstance(target, ast.Name):
-            self.load(target.id)
+            for obj in in_order(self.load(target.id)):
+                if obj.cls is not None:
+                    self.invoke(lookup(obj.cls, "__del__"), [frozenset({obj})], {})
             home = self.home_of(target.id)
             if home.kind == "module":
                 self.ledger.delete_name(target.id)
@@ -273,6 +279,7 @@ class Statements(Definitions):
             container = self.evaluate(target.value)
             if isinstance(target, ast.Subscript):
                 self.evaluate(target.slice)
+                self.hidden_item(container, target.slice)
                 if any(obj.kind == "namespace" for obj in container):
                     if isinstance(target.slice, ast.Constant):
                         self.ledger.delete_name(str(target.slice.value))
@@ -459,14 +466,18 @@ class Statements(Definitions):
                 self.store(pattern.name, subject, "captured by match")
         elif isinstance(pattern, ast.MatchStar):
             if pattern.name is not None:
-                self.store(pattern.name, contents(subject), "captured by match")
+                rest = Obj("list")
+                rest.parts |= subject
+                self.store(pattern.name, frozenset({rest}), "captured by match")
         elif isinstance(pattern, ast.MatchMapping):
             for key in pattern.keys:
                 self.evaluate(key)
             for inner in pattern.patterns:
                 self._pattern(inner, contents(subject))
             if pattern.rest is not None:
-                self.store(pattern.rest, contents(subject), "captured by match")
+                others = Obj("dict")
+                others.parts |= contents(subject)
+                self.store(pattern.rest, frozenset({others}), "captured by match")
         elif isinstance(pattern, ast.MatchClass):
             self.evaluate(pattern.cls)
             for inner in (*pattern.patterns, *pattern.kwd_patterns):

@@ -1,7 +1,7 @@
 """Source text to syntax tree, once per text; knows the dialects a notebook may be written in.
 
-The running Python parses first. Text that only a newer Python accepts (``type`` statements, type
-parameters) is brought to the old form; Python 2's ``print`` and ``except E, e`` likewise, with a warning,
+The running Python parses first. Text that only a newer Python accepts is brought to the old form
+(``newer_syntax.py``); Python 2's ``print`` and ``except E, e`` likewise, with a warning,
 as this Python will refuse the cell. Whatever is left gets a warning and the names that its words suggest.
 Nothing is executed.
 """
@@ -17,6 +17,8 @@ from functools import lru_cache
 
 import msgspec
 
+from jupyter_flows.analysis.newer_syntax import Needs, formatted_again, in_older_words
+
 
 class Parsed(msgspec.Struct, frozen=True):
     """A tree, or None with the words that the text reads and binds; ``warning`` says what was odd."""
@@ -27,6 +29,8 @@ class Parsed(msgspec.Struct, frozen=True):
     """(line, name) of a definition -> its type parameters, where they had to be cut out."""
     words: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    needs: Needs | None = None
+    """The newer Python that the text is written for."""
 
 
 @lru_cache(maxsize=4096)
@@ -41,10 +45,10 @@ def parse(source: str) -> Parsed:
     tree, error = _try(source)
     if tree is not None:
         return Parsed(tree)
-    newer, parameters = _without_new_syntax(source)
-    tree, _ = _try(newer)
+    newer = in_older_words(source)
+    tree, _ = _try(newer.text) if newer.needs is not None else (None, None)
     if tree is not None:
-        return Parsed(tree, None, parameters)
+        return Parsed(formatted_again(tree), None, newer.parameters, needs=newer.needs)
     older = _without_python2(source)
     tree, _ = _try(older)
     if tree is not None:
@@ -63,43 +67,6 @@ def _try(source: str) -> tuple[ast.Module | None, Exception | None]:
             return ast.parse(source), None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return None, error
-
-
-_ALIAS = re.compile(r"^(\s*)type(\s+)([^\W\d]\w*)\s*(\[[^\]=]*\])?\s*=(?!=)", re.MULTILINE)
-_GENERIC = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+([^\W\d]\w*)\s*(?=\[)", re.MULTILINE)
-
-
-def _without_new_syntax(source: str) -> tuple[str, dict[tuple[int, str], tuple[str, ...]]]:
-    """Bring PEP 695 to older words: aliases become lazy values, type parameters are blanked out."""
-    parameters: dict[tuple[int, str], tuple[str, ...]] = {}
-    pieces: list[str] = []
-    last = 0
-    for match in _GENERIC.finditer(source):
-        end = _closing_bracket(source, match.end())
-        if end is None:
-            continue
-        inside = source[match.end() + 1 : end - 1]
-        line = source.count("\n", 0, match.start(1)) + 1
-        names = re.findall(r"(?:^|,)\s*\*{0,2}\s*([^\W\d]\w*)", inside)
-        parameters[line, match[1]] = tuple(names)
-        pieces += [source[last : match.end()], re.sub(r"[^\n]", " ", source[match.end() : end])]
-        last = end
-    text = "".join([*pieces, source[last:]])
-
-    def lazily(match: re.Match[str]) -> str:
-        names = ",".join(re.findall(r"[^\W\d]\w*", match[4] or ""))
-        return f"{match[1]}{match[3]} = lambda {names}:" if names else f"{match[1]}{match[3]} = lambda:"
-
-    return _ALIAS.sub(lazily, text), parameters
-
-
-def _closing_bracket(source: str, start: int) -> int | None:
-    depth = 0
-    for position in range(start, len(source)):
-        depth += {"[": 1, "]": -1}.get(source[position], 0)
-        if depth == 0:
-            return position + 1
-    return None
 
 
 _PRINT = re.compile(

@@ -22,7 +22,8 @@ def command(path: str, first: str, second: str, *, all_cells: bool, as_json: boo
     from jupyter_flows.notebook.read import read_notebook
     from jupyter_flows.notebook.reasons import reasons
 
-    lines = reasons(analyse_notebook(read_notebook(path), all_cells=all_cells), first, second)
+    notebook = read_notebook(path)
+    lines = reasons(analyse_notebook(notebook, all_cells=all_cells), first, second, notebook=notebook)
     if as_json:
         print_json({"sentences": lines})
         return

@@ -62,6 +62,8 @@ class NamespaceBackend:
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         self._parameters = dict(parameters or {})
         self._has_begun = False
+        self._restored: list[tuple[int, dict[str, Any]]] = []
+        """What cells made that need not run, by their places in the notebook, where it is not set yet."""
         self.module = ModuleType("__main__", "A notebook that runs as a flow.")
         self._shell = Shell(self.module)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,6 +86,7 @@ class NamespaceBackend:
             if not self._has_begun:
                 self._has_begun = True
                 namespace.update(self._parameters)
+            self._set_restored(above=task.index)
             if task.when is not None and not self._holds(task, task.when):
                 raise SKIP(skip_message(task))
             wrapper = self._wrapper(task, str(context.get("flow_run_name") or "of the flow"))
@@ -123,10 +126,19 @@ class NamespaceBackend:
             raise CellFailed(condition_failed(type(error).__name__, task), error) from error
 
     def restore(self, task: Task, result: Any) -> None:
-        """Set the names that a cell made in an earlier run, in place of running it."""
+        """Set the names that a cell made in an earlier run, in place of running it.
+
+        They are set when the first cell below it runs: one above must not see what it rebound.
+        """
         if isinstance(task, CellTask) and isinstance(result, dict):
             self._has_begun = True
-            self.module.__dict__.update(result)
+            self._restored.append((task.index, result))
+
+    def _set_restored(self, *, above: int) -> None:
+        """Set what the restored cells above cell number *above* made, from top to bottom."""
+        self._restored.sort(key=lambda made: made[0])
+        while self._restored and self._restored[0][0] < above:
+            self.module.__dict__.update(self._restored.pop(0)[1])
 
     def close(self) -> None:
         """Close the event loop that cells with ``await`` shared."""

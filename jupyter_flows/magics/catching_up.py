@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from jupyter_flows.analysis import Analysis
 from jupyter_flows.errors import CellsStillStale
 
 
@@ -39,8 +43,9 @@ def catch_up(shell: Any) -> None:
                 stopped.append(f"{name} awaits, so it must be run by hand")
                 continue
             why = step.reason or standings[cell.id].reason
-            print(f"▶ {name} ({why})")  # noqa: T201
-            error = _run(shell, cell)
+            print(f"▶ {name} ({why.removeprefix(f'{name} too, for ')})")  # noqa: T201
+            with _unshadowed(shell.user_ns, analysis, step.index):
+                error = _run(shell, cell)
             if isinstance(error, KeyboardInterrupt):
                 msg = f"{name} was interrupted; the cells after it were not run"
                 raise CellsStillStale(msg)
@@ -54,6 +59,21 @@ def catch_up(shell: Any) -> None:
         msg = f"{'; '.join(stopped)}{more}; see to that, then %flow run --stale again"
         raise CellsStillStale(msg)
     print(f"ran {len(steps)} of {len(standings)} cells; {_outlook(desk)}")  # noqa: T201
+
+
+@contextmanager
+def _unshadowed(namespace: dict[str, Any], analysis: Analysis, index: int) -> Iterator[None]:
+    """Let a cell see the builtins that only cells below it cover with names of their own (``sum = 0``)."""
+    above = {name for cell in analysis.cells[:index] for name in cell.writes}
+    below = {name for cell in analysis.cells[index:] for name in cell.writes}
+    covered = {
+        name: namespace.pop(name) for name in below - above if hasattr(builtins, name) and name in namespace
+    }
+    try:
+        yield
+    finally:
+        for name, value in covered.items():
+            namespace.setdefault(name, value)
 
 
 def _run(shell: Any, cell: Any) -> BaseException | None:

@@ -260,7 +260,9 @@ def _why(shell: Any, asked: FlowLine) -> None:
     if len(asked.words) != 2:
         msg = "%flow why takes two tasks, as in '%flow why load report'; each a name, or a cell's number"
         raise InvalidOption(msg)
-    for line in reasons(shell.jupyter_flows_desk.analysis(), *asked.words):
+    desk = shell.jupyter_flows_desk
+    notebook = desk.recorder.notebook()
+    for line in reasons(desk.analysis(notebook), *asked.words, notebook=notebook):
         print(line)  # noqa: T201
 
 

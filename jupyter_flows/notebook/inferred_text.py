@@ -34,9 +34,8 @@ def inferred_lines(found: Inferred) -> Iterator[str]:
     chain = " → ".join(found.task(index).name for index in found.critical_path)
     yield f"Critical path: {_counted(len(found.critical_path), 'task')}: {chain}."
     for task in found.barriers:
-        why = "; ".join(task.warnings) or "what it runs cannot be read"
-        where = f"{task.name} (cell {_cells(task)})"
-        yield f"Barrier: {where} waits for all above, and all below wait for it: {why}."
+        why = "; ".join(task.warnings) or "waits for all above, and all below for it"
+        yield f"Barrier: {task.name} (cell {_cells(task)}) {why}."
     for task in found.tasks:
         if not task.is_barrier:
             for warning in task.warnings:

@@ -43,8 +43,8 @@ class CodeCell(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[CodeCell, ...] = ()
     """The cells that this one stands for, where cells are grouped (``headings.py``)."""
 
-    def plain(self) -> CellSource:
-        """Return the cell as analysis takes it."""
+    def plain(self, *, python: tuple[int, int] | None = None) -> CellSource:
+        """Return the cell as analysis takes it; *python* is the version of its kernel."""
         plain = plain_python(self.source)
         return CellSource(
             id=self.id,
@@ -53,6 +53,7 @@ class CodeCell(msgspec.Struct, frozen=True, kw_only=True):
             tags=self.tags,
             magic=plain.magic,
             marker=plain.marker,
+            python=python,
         )
 
 
@@ -64,6 +65,8 @@ class NotebookCells(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str | None = None
     """Name of the kernelspec."""
     language: str = "python"
+    python: tuple[int, int] | None = None
+    """Version of the Python that ran it last, as the file says."""
 
     @property
     def is_python(self) -> bool:
@@ -84,7 +87,7 @@ class NotebookCells(msgspec.Struct, frozen=True, kw_only=True):
 
     def plain(self) -> list[CellSource]:
         """Return all cells as analysis takes them."""
-        return [cell.plain() for cell in self.cells]
+        return [cell.plain(python=self.python) for cell in self.cells]
 
 
 def read_notebook(path: str | Path) -> NotebookCells:
@@ -199,7 +202,13 @@ def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:
         cells=_with_ids(found, under),
         kernel=spec.get("name") if isinstance(spec, Mapping) and isinstance(spec.get("name"), str) else None,
         language=str(language.get("name", "python")) if isinstance(language, Mapping) else "python",
+        python=_python_version(language.get("version")) if isinstance(language, Mapping) else None,
     )
+
+
+def _python_version(text: object) -> tuple[int, int] | None:
+    found = re.match(r"(3)\.(\d+)", text) if isinstance(text, str) else None
+    return (int(found[1]), int(found[2])) if found is not None else None
 
 
 def _headings(text: str) -> list[str]:

@@ -7,11 +7,14 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 
-from jupyter_flows.analysis import Analysis, CellEdge, CellInfo
+from jupyter_flows.analysis import Analysis, CellEdge, CellInfo, analyse
 from jupyter_flows.errors import InvalidOption
+from jupyter_flows.notebook.read import NotebookCells
 
 
-def reasons(analysis: Analysis, first: str, second: str) -> list[str]:
+def reasons(
+    analysis: Analysis, first: str, second: str, *, notebook: NotebookCells | None = None
+) -> list[str]:
     """Return lines that say why cell *second* needs cell *first*, or that it does not.
 
     Parameters
@@ -19,6 +22,8 @@ def reasons(analysis: Analysis, first: str, second: str) -> list[str]:
     analysis : Analysis
     first, second : str
         Names of tasks, or numbers of cells.
+    notebook : NotebookCells, optional
+        What *analysis* is of: then cells go by the names, too, that they have where each is a task.
 
     Raises
     ------
@@ -34,7 +39,8 @@ def reasons(analysis: Analysis, first: str, second: str) -> list[str]:
     cell-2 → cell-3
       data: cell 3 reads `xs`, changed in cell 2, line 1: .sort()
     """
-    upper, lower = sorted((_cell(analysis, first), _cell(analysis, second)), key=lambda cell: cell.index)
+    ends = (_cell(analysis, wanted, notebook) for wanted in (first, second))
+    upper, lower = sorted(ends, key=lambda cell: cell.index)
     if upper is lower:
         return [f"{upper.name} is one cell; name another one"]
     denied = [edge for edge in analysis.denied if _ends(edge) == (upper.index, lower.index)]
@@ -71,13 +77,23 @@ def _ends(edge: CellEdge) -> tuple[int, int]:
     return edge.source_index, edge.target_index
 
 
-def _cell(analysis: Analysis, wanted: str) -> CellInfo:
+def _cell(analysis: Analysis, wanted: str, notebook: NotebookCells | None) -> CellInfo:
     for cell in analysis.cells:
         if wanted in {cell.name, str(cell.index)}:
             return cell
     names = [cell.name for cell in analysis.cells]
+    if notebook is not None and notebook.is_python:
+        # As `infer` shows them, and `register --all-cells` calls them.
+        inferred = [cell.name for cell in analyse(notebook.plain(), plain_as_tasks=True).cells]
+        if wanted in inferred:
+            return analysis.cell(inferred.index(wanted) + 1)
+        names += [name for name in inferred if name not in names]
     near = difflib.get_close_matches(wanted, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"name a task, or the number of a cell (1 to {len(names)})"
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"name a task, or the number of a cell (1 to {len(analysis.cells)})"
+    )
     raise InvalidOption(f"no cell is called {wanted!r}; {hint}")
 
 

@@ -378,6 +378,8 @@ def _captured(channel: str) -> Any:
         return {name: dict.__getitem__(matplotlib.rcParams, name) for name in matplotlib.rcParams}
     if channel == "option:pandas" and pandas is not None:
         return {name: pandas.get_option(name) for name in _pandas_options()}
+    if channel == "option:numpy" and numpy is not None:
+        return dict(numpy.get_printoptions())
     return None
 
 
@@ -413,6 +415,10 @@ def _restored(channel: str, state: Any) -> None:
         module = import_module("matplotlib")
         for name, value in state.items():
             dict.__setitem__(module.rcParams, name, value)
+    elif channel == "option:numpy":
+        module = import_module("numpy")
+        known = module.get_printoptions()
+        module.set_printoptions(**{name: value for name, value in state.items() if name in known})
     elif channel == "option:pandas":
         module = import_module("pandas")
         for name in set(_pandas_options()).intersection(state):

@@ -18,7 +18,7 @@ from jupyter_flows.notebook.cell_task import CellTask
 _BY_VALUE = ("rng:random", "rng:numpy", "rng:torch", "cwd", "env:")
 _OF_THE_WORLD = ("file:", "pip", "store:")
 _DRAWS = re.compile(r"\b(plt|pyplot|sns|seaborn|matplotlib)\b|\.(plot|hist|boxplot)\b")
-_KEPT = (*_BY_VALUE, "sys.path", "warnings", "mpl:style", "option:pandas")
+_KEPT = (*_BY_VALUE, "sys.path", "warnings", "mpl:style", "option:pandas", "option:numpy")
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,7 +49,9 @@ def test_tasks_width_chain_barriers_and_the_way_on_are_told(typed, tmp_path):
     assert "5 tasks, " in out
     assert "At once: up to 2 (total, most)." in lines
     assert "Critical path: 4 tasks: numbers → total → cell-5 → cell-6." in lines
-    assert any(line.startswith("Barrier: cell-5 (cell 5) waits for all above") for line in lines)
+    assert any(
+        line.startswith("Barrier: cell-5 (cell 5) ") and "waits for all above" in line for line in lines
+    )
     assert lines[-1] == (
         "To keep it: jupyter flows register a.ipynb --all-cells. To prove it: jupyter flows check a.ipynb."
     )

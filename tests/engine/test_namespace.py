@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import pickle
 import subprocess
 import sys
@@ -262,6 +263,26 @@ def test_restored_cells_are_not_run_again():
     flow = notebook(first, second, edges=[(0, 1)])
     done = FlowRunner(flow).run(task_states={first: state.Success(result={"x": 41})})
     assert done.result[second].result == {"x": 42}
+
+
+@pytest.mark.parametrize("restored", range(16))
+def test_restored_cells_give_what_they_made_where_they_stand(restored):
+    """Whichever cells need not run: the others see the names as the cells above them left them."""
+    sources = {"x": "x = [1]", "y": "y = x", "y_2": "y.append(2)\nx = [5]", "z": "z = (x, y)"}
+    parts = [
+        cell(source, name=name, index=index, writes=("x", "y") if name == "y_2" else (name,))
+        for index, (name, source) in enumerate(sources.items(), 1)
+    ]
+    flow = notebook(*parts, edges=[(0, 1), (1, 2), (2, 3)])
+    plain = [{"x": [1]}, {"y": [1]}, {"x": [5], "y": [1, 2]}, {"z": ([5], [1, 2])}]
+    given = {
+        part: state.Success(result=copy.deepcopy(made))
+        for number, (part, made) in enumerate(zip(parts, plain, strict=True))
+        if restored >> number & 1
+    }
+    done = FlowRunner(flow).run(task_states=given)
+    assert done.result[parts[3]].result == plain[3]
+    assert done.result[parts[1]].result["y"] in ([1], [1, 2])
 
 
 def test_two_runs_share_nothing():

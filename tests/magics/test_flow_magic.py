@@ -366,6 +366,16 @@ def test_run_stale_runs_exactly_what_is_stale_among_the_users_names(kernel):
     )
 
 
+def test_a_stale_cell_sees_the_builtins_that_a_cell_below_covers(kernel):
+    """`sum = 0` at the end of a notebook is nothing that a cell above it would have met."""
+    edit_numbers(kernel)
+    kernel.run("sum = 0", "careless")
+    ran = kernel.run("%flow run --stale", "again")
+    assert "ran 3 of 5 cells; nothing is stale" in ran.stdout
+    assert 30 == kernel.value("total")
+    assert 0 == kernel.value("sum")
+
+
 def test_a_stale_cell_that_fails_stops_what_needs_it_and_nothing_else(kernel):
     run_all(kernel)
     kernel.run("%%task numbers\nnumbers = 'ab'", "numbers")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_flows.analysis import analyse
 from jupyter_flows.errors import InvalidOption
+from jupyter_flows.notebook.read import CodeCell, NotebookCells
 from jupyter_flows.notebook.reasons import reasons
 from tests.analysis.cases import graph
 
@@ -97,3 +99,18 @@ def test_a_run_that_showed_the_same_is_told():
     seen = with_observed(read, {"1": Observed(binds=frozenset({"xs"}))})
     assert reasons(seen, "1", "2")[1].endswith("(a run confirms it)")
     assert "run" not in reasons(read, "1", "2")[1]
+
+
+def test_a_cell_goes_by_the_name_it_has_as_a_task_too():
+    """What ``infer`` and ``register --all-cells`` call a plain cell is understood."""
+    notebook = NotebookCells(
+        path="n.ipynb",
+        cells=tuple(
+            CodeCell(id=str(index), index=index, position=index - 1, source=source)
+            for index, source in enumerate(["rows = list('ab')", "total = sorted(rows)"], 1)
+        ),
+    )
+    analysis = analyse(notebook.plain())
+    assert reasons(analysis, "rows", "total", notebook=notebook) == reasons(analysis, "1", "2")
+    with pytest.raises(InvalidOption, match="did you mean total"):
+        reasons(analysis, "rows", "totl", notebook=notebook)
