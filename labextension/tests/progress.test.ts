@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { ProgressBar } from '../src/components/run-view';
 import { progressText } from '../src/dag/states';
+import { DagView } from '../src/dag/view';
 import { PLAIN_WORDS } from '../src/dag/words';
 import { withTasks } from '../src/models/run';
 import type { TaskRunRecord } from '../src/records';
@@ -34,6 +35,23 @@ describe('the progress of a running task', () => {
     expect(bar.getAttribute('aria-valuenow')).toBe('45');
     expect(bar.textContent).toBe('45 % · 45/99');
     expect(bar.querySelector<HTMLElement>('.jp-FlowsRun-progressDone')!.style.width).toBe('45.5%');
+  });
+
+  it('is on its card by percent and time, and whole in its tip, its table and its details', () => {
+    const view = new DagView(document.createElement('div'));
+    view.draw([{ id: 'a', name: 'load' }], []);
+    const started_at = new Date(Date.now() - 75_000).toISOString();
+    view.setStates({ a: { state: 'Running', started_at, progress: { fraction: 0.44, text: 'rows: 89/200' } } });
+    view.select('a');
+    view.show('graph');
+    const card = view.el.querySelector('.jp-FlowsDag-node')!;
+    expect(card.querySelector('.jp-FlowsDag-note')!.textContent).toBe('44 % · 1 m 15 s');
+    expect(card.getAttribute('aria-label')).toBe('load, Running · 44 % · rows: 89/200 · 1 m 15 s');
+    expect(card.querySelectorAll('.jp-FlowsDag-part')).toHaveLength(2);
+    expect(view.el.querySelector('.jp-FlowsDag-detail')!.textContent).toContain('Progress44 % · rows: 89/200');
+    view.show('table');
+    expect(view.el.querySelector('tbody')!.textContent).toContain('▶ Running (44 % · rows: 89/200)');
+    view.dispose();
   });
 
   it('is a count if how much there is to do is not known, and nothing before anything was told', () => {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.way import SLOW_MS, close_dialog, command, open_notebook, register, wait_for_run
@@ -83,12 +85,31 @@ def test_a_schedule_is_paused_and_resumed(page: Page, lab, look):
 
 
 def test_a_long_run_is_watched_and_cancelled(page: Page, lab, look):
-    row = registered(page, lab, "long", "%%task sleep\nimport time\ntime.sleep(600)", "%%task never\ny = 1")
+    row = registered(
+        page,
+        lab,
+        "long",
+        "%%task quick\nimport time, jupyter_flows\n"
+        "for _ in jupyter_flows.progress(range(10), description='warming up'): time.sleep(0.2)",
+        "%%task slow --after quick\nfrom tqdm.auto import tqdm\n"
+        "for i in tqdm(range(200)): time.sleep(0.02 if i < 90 else 600)",
+        "%%task never --after slow\ny = 1",
+    )
     row.get_by_role("button", name="Run long now").click()
     row.locator(".jp-FlowsStrip-run").first.click()
     run_page = page.locator(".jp-FlowsRun")
     expect(run_page.locator(".jp-FlowsDag-node[data-state=Running]")).to_have_count(1, timeout=SLOW_MS)
     expect(page.locator(".jp-FlowsStatus")).to_contain_text("1 flow run")
+    bar = run_page.get_by_role("progressbar", name="Progress of quick")
+    expect(bar).to_contain_text("warming up")
+    look("run-live-progress")
+
+    # How far it is: in the list, on the card, and on the card of a picture in a notebook.
+    bar = run_page.get_by_role("progressbar", name="Progress of slow")
+    expect(bar).to_contain_text(re.compile(r"4[0-9] % · [89]\d/200"), timeout=SLOW_MS)
+    card = run_page.locator(".jp-FlowsDag-node[data-id=slow]")
+    expect(card.locator(".jp-FlowsDag-note")).to_contain_text(re.compile(r"4[0-9] %"))
+    expect(card.locator(".jp-FlowsDag-part[data-family=running]")).to_have_count(1)
     look("run-live")
     run_page.get_by_role("button", name="Cancel").click()
     wait_for_run(page, "Cancelled")

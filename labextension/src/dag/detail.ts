@@ -2,7 +2,7 @@
 
 import { button, html } from './html';
 import { isWaitedFor, type DagEdge, type DagNode, type DagState } from './model';
-import { durationText, familyOfTask, glyphOf, glyphOfTask, isStale, partsOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOf, glyphOfTask, isStale, partsOf, progressText, secondsOf } from './states';
 import type { Words } from './words';
 
 export interface DetailActions {
@@ -56,6 +56,10 @@ export function detail(
       return html('span', 'jp-FlowsDag-other', link, variables === '' ? '' : ` (${variables})`);
     });
   };
+  const progress = progressText(state?.progress);
+  if (progress !== '') {
+    fact(trans.__('Progress'), progress);
+  }
   if (state?.message) {
     fact(trans.__('Says'), state.message);
   }

@@ -121,11 +121,20 @@ export function partsOf(counts: Readonly<Record<string, number>> | null | undefi
   return { total, done, families };
 }
 
-/** How far a task is, as people read it: 45 % · 45/100. */
-export function progressText(progress: { fraction?: number | null; text?: string } | null | undefined): string {
+interface Progress {
+  fraction?: number | null;
+  text?: string;
+}
+
+/** 45 %; nothing if it is not known how much there is to do. */
+export function percentText(progress: Progress | null | undefined): string {
   const fraction = progress?.fraction;
-  const percent = typeof fraction === 'number' ? `${Math.floor(100 * fraction)} %` : '';
-  return [percent, progress?.text ?? ''].filter(text => text !== '').join(' · ');
+  return typeof fraction === 'number' ? `${Math.floor(100 * fraction)} %` : '';
+}
+
+/** How far a task is, as people read it: 45 % · 45/100. */
+export function progressText(progress: Progress | null | undefined): string {
+  return [percentText(progress), progress?.text ?? ''].filter(text => text !== '').join(' · ');
 }
 
 /** The family that colours a task: that of its children while they run or once one failed, else its own. */

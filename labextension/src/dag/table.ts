@@ -3,7 +3,7 @@
 import { html } from './html';
 import { isWaitedFor, type DagEdge, type DagNode, type DagState } from './model';
 import { Neighbours } from './graph';
-import { durationText, familyOfTask, glyphOfTask, isStale, partsOf, secondsOf } from './states';
+import { durationText, familyOfTask, glyphOfTask, isStale, partsOf, progressText, secondsOf } from './states';
 import type { Words } from './words';
 
 export function table(
@@ -37,6 +37,10 @@ export function table(
     const parts = partsOf(state?.counts);
     if (parts !== null) {
       chip.append(` (${trans.__('%1 of %2 done', parts.done, parts.total)})`);
+    }
+    const progress = progressText(state?.progress);
+    if (progress !== '') {
+      chip.append(` (${progress})`);
     }
     const name = html('button', 'jp-FlowsDag-link', node.name);
     name.type = 'button';

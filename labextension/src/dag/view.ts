@@ -11,7 +11,7 @@ import { Neighbours, step } from './graph';
 import { button, html } from './html';
 import { layout, type Placed } from './layout';
 import { isHidden, isWaitedFor, kindOf, visible, type DagEdge, type DagNode, type DagState, type DagStates } from './model';
-import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, progressText, secondsOf } from './states';
+import { durationText, familyOf, familyOfTask, glyphOf, glyphOfTask, isEnded, isStale, partsOf, percentText, progressText, secondsOf } from './states';
 import { table } from './table';
 import { PLAIN_WORDS, type Words } from './words';
 import { Zoom } from './zoom';
@@ -300,7 +300,10 @@ export class DagView {
     card.element.dataset['state'] = state?.state ?? '';
     card.element.dataset['family'] = familyOfTask(state);
     card.glyph.textContent = state === undefined ? '' : glyphOfTask(state);
-    card.note.textContent = shorten(note, Math.floor((card.at.width - 46) / 6.3));
+    // On a card the percent and the time say more than a text that is cut off; the tip has all of it.
+    const percent = percentText(state?.progress);
+    const short = percent === '' ? note : [percent, durationText(secondsOf(state))].filter(Boolean).join(' · ');
+    card.note.textContent = shorten(short, Math.floor((card.at.width - 46) / 6.3));
     card.element.setAttribute('aria-label', `${card.node.name}, ${note}`);
     const fraction = state?.progress?.fraction;
     if (typeof fraction === 'number' && partsOf(state?.counts) === null) {
