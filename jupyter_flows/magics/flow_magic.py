@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import FlowsError, NotebookNotSaved, NotebookWithoutTasks
+from jupyter_flows.magics.cell_output import broken
 from jupyter_flows.magics.debugging import debug
 from jupyter_flows.notebook.flow_line import FlowLine, declaration, parse_flow_line
 from jupyter_flows.widget.dag import sentence
@@ -223,17 +224,21 @@ def _check(shell: Any, asked: FlowLine) -> None:
         cell_timeout=asked.cell_timeout,
         all_cells=asked.all_cells,
     )
-    print(report.text)  # noqa: T201
+    print(broken(report.lines))  # noqa: T201
 
 
 def _infer(shell: Any, asked: FlowLine) -> None:
-    """Show the saved notebook as a flow in which every cell is a task."""
+    """Show the graph of the saved notebook in which every cell is a task, and what is to say of it."""
+    from jupyter_flows.notebook.build import build_flow
     from jupyter_flows.notebook.infer import infer
     from jupyter_flows.notebook.inferred_text import inferred_lines
     from jupyter_flows.notebook.read import read_notebook
 
     notebook = read_notebook(saved_notebook(shell, asked, verb="infer"))
-    print("\n".join(inferred_lines(infer(notebook, by_heading=asked.by_heading))))  # noqa: T201
+    found = infer(notebook, by_heading=asked.by_heading)
+    if any(task.role == "task" for task in found.tasks):
+        LiveDag(build_flow(notebook, all_cells=True, by_heading=asked.by_heading)).show()
+    print(broken(inferred_lines(found, is_in_notebook=not (asked.path or asked.words))))  # noqa: T201
 
 
 @contextlib.contextmanager

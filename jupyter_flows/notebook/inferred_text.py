@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -10,8 +11,15 @@ from jupyter_flows.notebook.infer import Inferred, InferredTask
 _MAX_NAMES = 5
 
 
-def inferred_lines(found: Inferred) -> Iterator[str]:
-    """Yield the tasks with what they need, what can run at once, what is in the way, and how to keep it."""
+def inferred_lines(found: Inferred, *, is_in_notebook: bool = False) -> Iterator[str]:
+    """Yield the tasks with what they need, what can run at once, what is in the way, and how to keep it.
+
+    Parameters
+    ----------
+    found : Inferred
+    is_in_notebook : bool
+        Who reads it is in that notebook: the way on is a magic, not a command.
+    """
     tasks = [task for task in found.tasks if task.role == "task"]
     if not tasks:
         yield f"{found.path}: no cell does more than import, define and set constants: there is no flow in it"
@@ -21,9 +29,9 @@ def inferred_lines(found: Inferred) -> Iterator[str]:
     for task in found.tasks:
         sources = [edge.source for edge in found.edges if edge.target == task.index]
         needs = ", ".join(found.task(source).name for source in sorted(set(sources)))
-        mark = "" if task.role == "task" else f" ({task.role})"
-        after = f"  needs {needs}" if needs else ""
-        yield f"{_cells(task):>{number}}  {task.name:<{width}}{mark}{after}".rstrip()
+        mark = "" if task.role == "task" else f"({task.role})"
+        what = ", ".join(filter(None, (mark, f"needs {needs}" if needs else "")))
+        yield f"{_cells(task):>{number}}  {task.name:<{width}}  {what}".rstrip()
     yield ""
     yield f"{_counted(len(tasks), 'task')}, {_counted(len(found.edges), 'edge')}."
     widest = [found.task(index).name for index in found.widest]
@@ -44,6 +52,14 @@ def inferred_lines(found: Inferred) -> Iterator[str]:
     heading = " --by-heading" if found.by_heading else " --all-cells"
     heading = "" if found.is_declared else heading
     name = PurePath(found.path).name
+    if is_in_notebook:
+        kept = (
+            ""
+            if found.is_declared
+            else f"a cell with %flow {shlex.quote(PurePath(name).stem)}{heading}, then "
+        )
+        yield f"To keep it: {kept}%flow register. To prove it: %flow check."
+        return
     yield f"To keep it: jupyter flows register {name}{heading}. To prove it: jupyter flows check {name}."
 
 

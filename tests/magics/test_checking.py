@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jupyter_flows.widget.dag import DAG_TYPE
 from tests.check.test_check import THROUGH_A_MODULE
 from tests.magics.test_flow_magic import refusal, save
 
@@ -15,7 +16,8 @@ def test_check_prints_the_report_and_the_users_names_stay(kernel, tmp_path):
     ran = kernel.run(
         f"%flow check {save(tmp_path / 'hidden.ipynb', cells(*THROUGH_A_MODULE))} --runs 1", "check"
     )
-    first, last = ran.stdout.strip().splitlines()
+    first, last = ran.stdout.strip().replace("\n    ", " ").splitlines()
+    assert max(map(len, ran.stdout.splitlines())) <= 96
     assert first.startswith(
         "Cell 4 (get) gives another `got` and its output when cell 2 (put) is not run before it"
     )
@@ -35,6 +37,17 @@ def test_infer_shows_the_saved_notebook_as_a_flow(kernel, tmp_path):
     assert "ok" == ran.status
     assert "At once: up to 2 (y, z)." in ran.stdout
     assert "register plain.ipynb --all-cells" in ran.stdout
+    (graph,) = [data[DAG_TYPE] for data in ran.shown if DAG_TYPE in data]
+    assert {("x", "y"), ("x", "z")} == {(edge["from"], edge["to"]) for edge in graph["edges"]}
+    kernel.run(
+        f"get_ipython().jupyter_flows_recorder.path = __import__('pathlib').Path({str(path)!r})", "path"
+    )
+    path.write_text(path.read_text())  # saved after that ran
+    here = kernel.run("%flow infer", "here").stdout.splitlines()[-1]
+    assert (
+        "To keep it: a cell with %flow plain --all-cells, then %flow register. To prove it: %flow check."
+        == here
+    )
 
 
 def test_what_cannot_be_checked_is_the_commands_own_sentence(kernel, tmp_path):
