@@ -16,8 +16,8 @@ def broken(lines: Iterable[str]) -> str:
     --------
     >>> print(broken(["The graph holds: 12 cells from top to bottom, alone with what the graph gives them "
     ...               "in 2 shuffled orders; no cell differs."]))
-    The graph holds: 12 cells from top to bottom, alone with what the graph gives them in 2
-        shuffled orders; no cell differs.
+    The graph holds: 12 cells from top to bottom, alone with what the graph gives them in 2 shuffled
+        orders; no cell differs.
     """
     return "\n".join(
         textwrap.fill(line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
