@@ -14,6 +14,8 @@ from typing import Any
 DROPPED_MIME = "application/vnd.jupyter-flows.dropped+json"
 PIECE = 1_000_000
 SEND_EVERY = 4_000_000
+MOST_MESSAGES = 20_000
+"""Displays of one cell, as many as an executed notebook keeps in all; each waits in memory for its reader."""
 
 
 class Count:
@@ -21,6 +23,7 @@ class Count:
 
     def __init__(self, limit: int) -> None:
         self.left = limit
+        self.left_messages = MOST_MESSAGES
         self.dropped = 0
 
 
@@ -108,7 +111,8 @@ class Guard:
 
     def limited_clear(self, *args: Any, **kwargs: Any) -> None:
         """Clear; what was there counts no more."""
-        self.count().left = self.limit
+        count = self.count()
+        count.left, count.left_messages = self.limit, MOST_MESSAGES
         self.clear(*args, **kwargs)
 
     def limited_result(self, format_dict: Any, md_dict: Any = None) -> None:
@@ -119,10 +123,13 @@ class Guard:
         """Return data if there is room for it, else the beginning of its text."""
         size = _size(data)
         count = self.count()
-        if size <= count.left:
+        if size <= count.left and count.left_messages > 0:
             count.left -= size
+            count.left_messages -= 1
             return data
         count.dropped += size
+        if count.left_messages <= 0:
+            return {}
         text = data.get("text/plain")
         return {"text/plain": text[:1000]} if isinstance(text, str) else {}
 
@@ -151,11 +158,25 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
+def lose_nothing(shell: Any) -> None:
+    """Have messages wait for a slow reader.
+
+    As it comes, a socket forgets all above a thousand, and says nothing. What waits is bounded by what a cell
+    may send.
+    """
+    import zmq
+
+    thread = shell.kernel.iopub_thread
+    # A socket belongs to its thread.
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+
+
 def install(shell: Any, limit: int, parent: int) -> None:
     """Limit what each cell of a kernel sends, and the kernel's life to that of *parent*."""
     import contextlib
 
     end_with(parent)
+    lose_nothing(shell)
     guard = Guard(shell, limit)
     shell.display_pub.publish = guard.limited_publish
     shell.display_pub.clear_output = guard.limited_clear
