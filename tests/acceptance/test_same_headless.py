@@ -69,6 +69,7 @@ class Way:
         self._typist = typist
         startup = base / "ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
+        (base / "home").mkdir()
         (startup / "00-digests.py").write_text(STARTUP)
         (startup / "01-injection.py").write_text(INJECTION)
         read = read_notebook(notebook)
@@ -86,9 +87,13 @@ class Way:
             shutil.copytree(self.notebook.parent, place)
         return place
 
+    def notes(self, way: str) -> Path:
+        """Return where kernels note values: the cache takes what lies in our own home for no effect of a cell."""
+        return self.base / "home" / f"{way}.jsonl"
+
     def environment(self, way: str, fails: Iterable[Task] = ()) -> dict[str, str]:
         return {
-            "SAME_VALUES_FILE": str(self.base / f"{way}.jsonl"),
+            "SAME_VALUES_FILE": str(self.notes(way)),
             "SAME_VALUES_TOOLS": str(HERE),
             "SAME_VALUES_FAILS": "\x1e".join(self.bodies[task] for task in fails),
             "IPYTHONDIR": str(self.base / "ipython"),
@@ -158,7 +163,7 @@ class Seen:
     """What is compared of a run."""
 
     def __init__(self, way: Way, name: str, nb: Any) -> None:
-        noted = digests.read(way.base / f"{name}.jsonl")
+        noted = digests.read(way.notes(name))
         self.values = {
             task.cell_id: {key: noted.get(way.bodies[task], {}).get(key) for key in sorted(task.writes)}
             for task in way.known
