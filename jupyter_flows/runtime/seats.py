@@ -303,7 +303,9 @@ class Seats:
         if not self._is_alone:
             if need.is_pinned:
                 request["aside"] = sorted(
-                    name for name in need.writes - set(need.names) if name in seat.versions
+                    name
+                    for name in need.writes - set(need.names)
+                    if name in seat.versions and not self._is_changed_unread(seat, name, need)
                 )
             elif not goes_on:
                 stay = {name for name, there in seat.versions.items() if self._stays(seat, name, there, need)}
@@ -317,6 +319,14 @@ class Seats:
             seat.versions.pop(name, None)
             msg = f"`{name}` could not be restored: {why}; run the notebook from the start"
             raise ValueLost(msg)
+
+    def _is_changed_unread(self, seat: Seat, name: str, need: Needs) -> bool:
+        """Whether the task may change by another name what this one stands for here, and does not read it."""
+        if name not in need.shared:
+            return False
+        above = (self._needs[slug] for slug in slugs_above(self._needs, need))
+        last = next((other.slug for other in above if name in other.writes), None)
+        return seat.versions[name] == last
 
     def _stays(self, seat: Seat, name: str, version: str, need: Needs) -> bool:
         """Whether a variable that the task does not need stays in the namespace of a worker."""

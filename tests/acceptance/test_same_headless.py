@@ -235,7 +235,19 @@ HELD = (
     "%%task anew\nd = [*c]",
     "%%task look\nprint(a, c, d, a is c[0])",
 )
-CASES = {**HAND_MADE, "files that are written again": FILES, "an object that others hold is changed": HELD}
+UNREAD = (
+    "b = [[2]]",
+    "%%task other\n(a := b)",
+    "%%task grow\na += [7]",
+    "%%task again\n(a := b)",
+    "%%task look\nprint(a, b)",
+)
+CASES = {
+    **HAND_MADE,
+    "an object is changed by another name than is read": UNREAD,
+    "files that are written again": FILES,
+    "an object that others hold is changed": HELD,
+}
 HIDES = "exec, globals and star imports"
 """All cells below wait for its cells, and it waits for all above: it has a notebook of its own."""
 IN_ONE = {
