@@ -171,12 +171,32 @@ def lose_nothing(shell: Any) -> None:
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
 
 
+def end_at_once(shell: Any) -> None:
+    """Keep a kernel that was asked to end from waiting for itself.
+
+    ipykernel's control thread flushes the streams after the request, by way of a thread that may have ended
+    already, and waits 10 s for it.
+    """
+    import sys
+
+    streams = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "flush_timeout")]
+    do_shutdown = shell.kernel.do_shutdown
+
+    def end(restart: bool) -> Any:  # noqa: FBT001 - ipykernel's signature
+        for stream in streams:
+            stream.flush_timeout = 0.1
+        return do_shutdown(restart)
+
+    shell.kernel.do_shutdown = end
+
+
 def install(shell: Any, limit: int, parent: int) -> None:
     """Limit what each cell of a kernel sends, and the kernel's life to that of *parent*."""
     import contextlib
 
     end_with(parent)
     lose_nothing(shell)
+    end_at_once(shell)
     guard = Guard(shell, limit)
     shell.display_pub.publish = guard.limited_publish
     shell.display_pub.clear_output = guard.limited_clear
