@@ -18,8 +18,12 @@ from typing import Any
 # The grammar for checking IRIs costs 1.5 s of everybody's start; nobody here checks IRIs.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
+import nbformat  # noqa: E402
+
 from jupyter_flows.runtime.book import dumps  # noqa: E402
+from jupyter_flows.runtime.kernel_backend import CellRunner  # noqa: E402
 from jupyter_flows.runtime.kernels import Kernel  # noqa: E402
+from jupyter_flows.runtime.notebook_outputs import NotebookOutputs  # noqa: E402
 from jupyter_flows.runtime.seats import VALUES, Seat, _values_source  # noqa: E402
 
 MEGABYTES = int(os.environ.get("JUPYTER_FLOWS_BENCH_MB", "1000"))
@@ -58,6 +62,7 @@ def opened(directory: Path, name: str) -> Seat:
     kernel.launch()
     kernel.start()
     seat = Seat(0, kernel)
+    seat.runner = CellRunner(NotebookOutputs(nbformat.v4.new_notebook()), kernel)
     install = f"names['install']({_values_source()!r}).begin()"
     seat.execute("", f"(lambda names: (exec({_values_source()!r}, names), {install})[1])({{}})")
     return seat
