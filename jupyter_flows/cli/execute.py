@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,7 +82,7 @@ def command(
     from jupyter_flows.runtime.run_options import RunOptions
 
     path = Path(source)
-    target = output or str(path.with_name(f"{path.stem}.executed.ipynb"))
+    target = output or str(path.parent / f"{path.stem}.executed.ipynb")
     if "://" not in target and Path(target).absolute() == path.absolute():
         msg = f"{target}: this is the notebook itself, which is never changed; name another file to write"
         raise InvalidOption(msg)
@@ -130,11 +132,35 @@ def command(
         else:
             out.print(plain(f"executed notebook: {done.output}"), soft_wrap=True)
         if done.checkpoint is not None:
-            out.print(
-                plain(f"go on from there:  jupyter flows execute {source} {target} --resume {target}"),
-                soft_wrap=True,
-            )
+            given = {
+                "--parallel": parallel,
+                "--jobs": jobs,
+                "--all-cells": all_cells,
+                "--by-heading": by_heading,
+                "--kernel": kernel,
+                "--timeout": timeout,
+                "--cell-timeout": cell_timeout,
+                "--memory-limit": memory_limit,
+            }
+            again = shlex.join([source, target, "--resume", target, *_typed_again(given)])
+            out.print(plain(f"go on from there:  jupyter flows execute {again}"), soft_wrap=True)
     return 0 if done.state in {"Success", "Skipped"} and not done.unsaved else 1
+
+
+def _typed_again(options: Mapping[str, str | int | bool | None]) -> list[str]:
+    """Return options as they are typed, without those that were not given.
+
+    Examples
+    --------
+    >>> _typed_again({"--parallel": "threads", "--jobs": None, "--all-cells": True, "--by-heading": False})
+    ['--parallel', 'threads', '--all-cells']
+    """
+    typed: list[str] = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        typed += [name] if value is True else [name, str(value)]
+    return typed
 
 
 def read_size(text: str) -> int:

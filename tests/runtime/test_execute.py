@@ -106,6 +106,16 @@ def test_failure_is_one_and_says_how_to_go_on(typed: Typed, tmp_path: Path) -> N
     assert checkpoint(tmp_path).is_dir()
 
 
+def test_the_way_on_has_the_options_of_the_run(typed: Typed, tmp_path: Path) -> None:
+    """Without them other cells would be tasks, and what succeeded would run again."""
+    write_notebook(tmp_path / "my book.ipynb", "x = 1", "1 / 0")
+    done = typed("my book.ipynb", "out.ipynb", "--all-cells", "--parallel", "processes")
+    assert 1 == done.returncode
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("go on from there:")]
+    command = "'my book.ipynb' out.ipynb --resume out.ipynb --parallel processes --all-cells"
+    assert line == f"go on from there:  jupyter flows execute {command}"
+
+
 def test_without_a_checkpoint_nothing_is_kept(typed: Typed, tmp_path: Path) -> None:
     """And nothing is said about going on."""
     write_notebook(tmp_path / "in.ipynb", *CHAIN)
@@ -125,6 +135,7 @@ def test_without_a_checkpoint_nothing_is_kept(typed: Typed, tmp_path: Path) -> N
             ["in.ipynb", "in.ipynb"],
             "in.ipynb: this is the notebook itself, which is never changed; name another file to write",
         ),
+        (["."], ".: cannot be read: Is a directory"),
         (["in.ipynb", "no/out.ipynb"], "no/out.ipynb: there is no directory no to write it to"),
         (
             ["in.ipynb", "--force"],
