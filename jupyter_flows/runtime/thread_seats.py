@@ -7,12 +7,15 @@ for files, networks and databases; Python that computes runs one thread at a tim
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart
+from jupyter_flows.runtime import kernel_threads
 from jupyter_flows.runtime.kernel_answers import Connection
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.seats import Seat, Seats
@@ -53,6 +56,7 @@ class KernelThread:
         client.allow_stdin = False
         # Messages of the other threads' cells come to this client too, once it listens.
         client.wait_for_ready(timeout=ANSWER_S)
+        self._keep_apart(client)
         reply = _control(client, "create_subshell_request", {})
         if reply.get("status") != "ok":
             client.stop_channels()
@@ -63,6 +67,20 @@ class KernelThread:
             raise KernelDidNotStart(msg)
         self._connection = Connection(client.shell_channel.socket)
         self.client = _SubshellClient(client, reply["subshell_id"])
+
+    def _keep_apart(self, client: Any) -> None:
+        """Have the kernel tell apart what cells of several threads leave in IPython's shell."""
+        install = "names['install'](get_ipython())"
+        code = f"(lambda names: (exec({_threads_source()!r}, names), {install}))({{'__name__': 'threads'}})"
+        answer = client.execute(code, silent=True, store_history=False, reply=True, timeout=ANSWER_S)
+        reply = answer["content"]
+        if reply["status"] != "ok":
+            client.stop_channels()
+            msg = (
+                f"kernel {self.name!r} cannot run cells in threads ({reply.get('ename') or reply['status']}: "
+                f"{reply.get('evalue') or 'no reason given'}); run with --parallel processes"
+            )
+            raise KernelDidNotStart(msg)
 
     def knows_thread(self, ident: str) -> None:
         """Take the identity that Python gives the thread."""
@@ -240,6 +258,11 @@ class ThreadSeats(Seats):
                 break
         with contextlib.suppress(Exception):
             self._base.stop()
+
+
+@functools.cache
+def _threads_source() -> str:
+    return inspect.getsource(kernel_threads)
 
 
 def _control(client: Any, kind: str, content: dict[str, Any]) -> dict[str, Any]:
