@@ -1,7 +1,7 @@
 """P3: serialize and register a chain of 1,000 tasks; beside Prefect 1.4.1's ``flow.serialize()``.
 
 Registering here goes to a real server on this machine, and loads the pickle back in a fresh interpreter,
-which Prefect 1 does not: that interpreter's time is told apart.
+which Prefect 1 does not: how long it waits for that interpreter is told apart.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def serializing() -> float:
 
 WATCHED = (
     ("pickle", "jupyter_flows.registering.register", "pickle_flow"),
-    ("check", "jupyter_flows.registering.register", "check_in_fresh_interpreter"),
+    ("check", "jupyter_flows.registering.fresh_interpreter", "_wait"),
     ("storage", "jupyter_flows.storage.local", "Local.put_pickle"),
     ("asking", "jupyter_flows.client.api", "FlowsApi._call"),
     ("server", "jupyter_flows.server.service", "FlowsService.answer_now"),
@@ -133,7 +133,7 @@ def main() -> None:
         f"P3  serialize {TASKS:,} tasks: ours {own * 1e3:.1f} ms · Prefect 1.4.1 {told}{ratio(theirs, own)}\n"
         f"    serialize and register: ours {spent['own']:.0f} ms{ratio(theirs, spent['own'] / 1e3)}, "
         f"{spent['cpu']:.0f} ms of them on a processor (promise: <= 50), "
-        f"and {spent['check']:.0f} ms in which a fresh interpreter loads the pickle\n"
+        f"and {spent['check']:.0f} ms of waiting for a fresh interpreter that loads the pickle\n"
         f"    of ours: pickle {spent['pickle']:.0f} · storage with fsync {spent['storage']:.0f} · "
         f"checks and metadata {rest:.0f} · server asked {spent['asking']:.0f} ms, "
         f"in which it works {spent['server']:.0f}, the transaction that writes {spent['database']:.0f} of it"

@@ -21,7 +21,7 @@ from jupyter_flows.schema.agents import (
     ClaimRuns,
     RegisterAgent,
 )
-from jupyter_flows.schema.base import checked_json, from_json
+from jupyter_flows.schema.base import from_json, to_json
 from jupyter_flows.schema.endpoints import BY_NAME
 from jupyter_flows.schema.events import Event
 from jupyter_flows.schema.flows import (
@@ -259,7 +259,7 @@ class FlowsApi:
     ) -> A:
         row = BY_NAME[name]
         where = row.path.format(**{key: quote(value, safe="") for key, value in path.items()})
-        data = checked_json(body) if body is not None else (b"{}" if row.method == "POST" else None)
+        data = to_json(body) if body is not None else (b"{}" if row.method == "POST" else None)
         answer = self._transport.request(
             row.method, where, query=_query(query or {}), body=data, read_timeout_s=read_timeout_s
         )

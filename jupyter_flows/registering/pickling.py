@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import io
 import pickle
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,15 +25,11 @@ from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.task import Task
 from jupyter_flows.errors import CannotPickle
 
-HEALTH_CHECK_LIMIT_S = 120
 LIMIT_BYTES = 256 * 1024 * 1024
 DEEPEST = 20_000
 """Python frames that pickling may nest: a chain of a thousand functions that call each other."""
 DEEPEST_IN_C = 3_000
 """What the C pickler may nest: it uses the machine's stack, and a thread's has half a megabyte on macOS."""
-_LOAD = (
-    "import sys, cloudpickle; sys.path[:0] = sys.argv[1:]; cloudpickle.load(sys.stdin.buffer).sorted_tasks()"
-)
 
 
 def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> bytes:
@@ -66,45 +61,6 @@ def pickle_flow(flow: FlowGraph, *, by_value: tuple[ModuleType, ...] = ()) -> by
     if len(data) > LIMIT_BYTES:
         raise CannotPickle(_too_large(flow, len(data)))
     return data
-
-
-def check_in_fresh_interpreter(data: bytes, *, flow_name: str, beside: Path | None = None) -> None:
-    """Load the pickle back in another process, as an agent will.
-
-    Parameters
-    ----------
-    data : bytes
-    flow_name : str
-    beside : Path, optional
-        Directory of the flow's source, where an agent of this machine finds modules too.
-
-    Raises
-    ------
-    CannotPickle : with the class of what went wrong there.
-    """
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter, a constant program
-            [sys.executable, "-c", _LOAD, *([str(beside)] if beside is not None else [])],
-            input=data,
-            capture_output=True,
-            timeout=HEALTH_CHECK_LIMIT_S,
-            check=False,
-            cwd="/",
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = (
-            f"flow {flow_name!r} was pickled, but a fresh interpreter needed over {HEALTH_CHECK_LIMIT_S} s "
-            "to load it; what does it import, or hold, that takes so long?"
-        )
-        raise CannotPickle(msg) from error
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        msg = (
-            f"flow {flow_name!r} was pickled, but a fresh interpreter cannot load it: "
-            f"{lines[-1] if lines else 'it died'}; "
-            "what its tasks use must be importable there, or defined in the notebook or script"
-        )
-        raise CannotPickle(msg)
 
 
 def modules_in(data: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from jupyter_flows.schema.base import to_json, utc_now
-from jupyter_flows.schema.flows import RegisterResult
+from jupyter_flows.schema.flows import FlowSpec, RegisterResult
 from jupyter_flows.schema.refs import RunConfigRef, StorageRef
 
 
@@ -20,6 +20,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     result : RegisterResult
         The server's answer.
+    spec : FlowSpec
+        What the server was sent, of which it keeps all.
     server : str
         Its address.
     metadata_bytes : int
@@ -31,6 +33,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     result: RegisterResult
+    spec: FlowSpec
     server: str
     metadata_bytes: int
     warnings: tuple[str, ...] = ()
@@ -39,7 +42,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def flow_name(self) -> str:
         """The flow's name."""
-        return self.result.version.spec.name
+        return self.spec.name
 
     @property
     def version(self) -> int:
@@ -53,7 +56,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the receipt as pairs of what and a sentence."""
-        spec = self.result.version.spec
+        spec = self.spec
         storage = spec.storage
         tasks = [task for task in spec.tasks if task.role not in {"setup", "parameters"}]
         kind = storage.kind
@@ -126,7 +129,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return ["no agent is running; start one: jupyter flows agent start"]
 
     def _schedule(self) -> str:
-        spec = self.result.version.spec
+        spec = self.spec
         if not spec.schedules:
             return f"on demand: jupyter flows run {spec.name}"
         text = self.schedule_text

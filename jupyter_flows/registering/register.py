@@ -35,8 +35,9 @@ from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
 from jupyter_flows.notebook.transform import plain_python
+from jupyter_flows.registering.fresh_interpreter import loaded_in_fresh_interpreter
 from jupyter_flows.registering.modules import imported_modules, local_modules
-from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
+from jupyter_flows.registering.pickling import modules_in, pickle_flow
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.run_configs import RunConfig, UniversalRun
 from jupyter_flows.schedules import in_words, parse_schedule, schedule_from_ref
@@ -217,6 +218,7 @@ def register(
         result = _sent(api, request, written)
         return Receipt(
             result=result,
+            spec=spec,
             server=api.url,
             metadata_bytes=len(to_json(request)),
             warnings=tuple(warnings),
@@ -440,7 +442,7 @@ def _put(
     directory = store.root / slug(flow.name)
     if isinstance(store, Notebook):
         assert source.path is not None
-        names = modules
+        warnings = _warn(modules, beside)
         written.watch(directory)
         ref = store.put_notebook(
             source.path, flow_name=flow.name, all_cells=source.all_cells, by_heading=source.by_heading
@@ -448,19 +450,19 @@ def _put(
     elif store.stored_as_script:
         script = Path(store.path).expanduser() if store.path else source.path
         assert script is not None
-        names, beside = imported_modules([_read(script)]), script.absolute().parent
+        warnings = _warn(imported_modules([_read(script)]), script.absolute().parent)
         written.watch(directory)
         ref = store.put_script(script, flow_name=flow.name)
     else:
         data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
-        check_in_fresh_interpreter(data, flow_name=flow.name, beside=beside)
-        names = sorted({*modules_in(data), *modules})
+        with loaded_in_fresh_interpreter(data, flow_name=flow.name, beside=beside):
+            warnings = _warn(sorted({*modules_in(data), *modules}), beside)
         written.watch(directory)
         origin = str(source.path) if source.path is not None else None
         ref = store.put_pickle(data, flow_name=flow.name, source=origin)
     written.wrote(Path(ref.location))
     _check_unchanged(source, ref, store)
-    return ref, _warn(names, beside)
+    return ref, warnings
 
 
 def _check_unchanged(source: Source, ref: StorageRef, store: Storage) -> None:

@@ -90,18 +90,11 @@ def check(record: R) -> R:
     return from_json(to_json(record), type(record))
 
 
-def checked_json(record: Any) -> bytes:
-    """Encode *record* as JSON after checking every limit, as the receiver will.
-
-    Raises
-    ------
-    InvalidRequest : with the path of the first field that is wrong.
-    """
-    data = to_json(record)
-    from_json(data, type(record))
-    return data
+def canonical_json(value: Any) -> bytes:
+    """Encode a record (or plain data) as JSON with sorted keys: the same content, the same bytes."""
+    return msgspec.json.encode(value, order="sorted")
 
 
 def canonical_digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON (sorted keys) of a record or plain data."""
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+    """SHA-256 of the canonical JSON of a record or plain data."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

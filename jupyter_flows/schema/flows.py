@@ -107,6 +107,17 @@ class FlowVersion(Record, frozen=True, kw_only=True):
     registered_by: OptionalName = ""
 
 
+class VersionBrief(Record, frozen=True, kw_only=True):
+    """A version without its spec: who registers has that already."""
+
+    id: Id
+    flow_id: Id
+    version: Count
+    digest: Digest
+    registered_at: UtcTime
+    registered_by: OptionalName = ""
+
+
 class AgentMatch(Record, frozen=True, kw_only=True):
     """Whether an agent would take a run of a flow now, and if not, why not."""
 
@@ -118,7 +129,7 @@ class AgentMatch(Record, frozen=True, kw_only=True):
 class RegisterResult(Record, frozen=True, kw_only=True):
     """What registering did, for the receipt."""
 
-    version: FlowVersion
+    version: VersionBrief
     created: bool
     paused: bool = False
     moved_runs: Count = 0

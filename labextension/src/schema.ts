@@ -945,7 +945,7 @@ export interface components {
          * @description What registering did, for the receipt.
          */
         RegisterResult: {
-            version: components["schemas"]["FlowVersion"];
+            version: components["schemas"]["VersionBrief"];
             created: boolean;
             /** @default false */
             paused: boolean;
@@ -1280,6 +1280,20 @@ export interface components {
             expires_at: string | null;
             /** @default null */
             last_used_at: string | null;
+        };
+        /**
+         * VersionBrief
+         * @description A version without its spec: who registers has that already.
+         */
+        VersionBrief: {
+            id: string;
+            flow_id: string;
+            version: number;
+            digest: string;
+            /** Format: date-time */
+            registered_at: string;
+            /** @default  */
+            registered_by: string;
         };
         /**
          * VersionInfo

@@ -19,7 +19,7 @@ from jupyter_flows.errors import CannotPickle
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.read import CodeCell, NotebookCells
 from jupyter_flows.registering import pickling
-from jupyter_flows.registering.pickling import check_in_fresh_interpreter, modules_in, pickle_flow
+from jupyter_flows.registering.pickling import modules_in, pickle_flow
 
 SCRIPT = """
 from dataclasses import dataclass
@@ -317,32 +317,6 @@ def test_generator_in_a_helper_is_found():
 
 
 # -- loading it back elsewhere -------------------------------------------------------------------------
-
-
-def test_good_pickle_loads_in_a_fresh_interpreter():
-    @task
-    def one():
-        return 1
-
-    with Flow("one") as flow:
-        one()
-    check_in_fresh_interpreter(pickle_flow(flow), flow_name="one")
-
-
-def test_module_that_is_only_here_is_told(tmp_path, monkeypatch):
-    """The health check meets what an agent would meet."""
-    (tmp_path / "only_here.py").write_text("def f():\n    return 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    import only_here
-
-    with Flow("etl") as flow:
-        task(only_here.f, name="f")()
-    data = pickle_flow(flow)
-    assert "only_here" in modules_in(data)
-    with pytest.raises(CannotPickle, match="only_here") as raised:
-        check_in_fresh_interpreter(data, flow_name="etl")
-    assert "\n" not in str(raised.value)
-    sys.modules.pop("only_here", None)
 
 
 def test_module_names_are_read_from_whatever_a_pickle_holds():

@@ -13,7 +13,7 @@ import pytest
 from jupyter_flows import Flow, Task
 from jupyter_flows.errors import CannotPickle
 from jupyter_flows.registering import pickling
-from jupyter_flows.registering.pickling import check_in_fresh_interpreter, pickle_flow
+from jupyter_flows.registering.pickling import pickle_flow
 
 HEAD = "from jupyter_flows import Flow, Task, task\n"
 
@@ -211,28 +211,3 @@ def test_a_flow_of_hundreds_of_megabytes_is_refused_with_the_culprit(monkeypatch
         task(lambda: (small, big), name="b")()
     with pytest.raises(CannotPickle, match=r"0\.2 MB as a pickle.*task 'b' uses 'big', a bytes of 0\.2 MB"):
         pickle_flow(flow)
-
-
-def test_modules_beside_the_source_are_found_as_an_agent_finds_them(tmp_path, monkeypatch):
-    (tmp_path / "beside_it.py").write_text("def f():\n    return 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    import beside_it
-
-    from jupyter_flows import task
-
-    with Flow("etl") as flow:
-        task(beside_it.f, name="f")()
-    data = pickle_flow(flow)
-    try:
-        check_in_fresh_interpreter(data, flow_name="etl", beside=tmp_path)
-        with pytest.raises(CannotPickle, match="No module named 'beside_it'"):
-            check_in_fresh_interpreter(data, flow_name="etl")
-    finally:
-        sys.modules.pop("beside_it", None)
-
-
-def test_a_pickle_that_takes_for_ever_to_load_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(pickling, "HEALTH_CHECK_LIMIT_S", 0.5)
-    monkeypatch.setattr(pickling, "_LOAD", "import signal; signal.pause()")
-    with pytest.raises(CannotPickle, match=r"a fresh interpreter needed over 0\.5 s to load it"):
-        check_in_fresh_interpreter(b"", flow_name="etl")

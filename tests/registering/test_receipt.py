@@ -14,10 +14,10 @@ from jupyter_flows.registering import Receipt, register_notebook
 from jupyter_flows.schema.flows import (
     AgentMatch,
     FlowSpec,
-    FlowVersion,
     ParameterSpec,
     RegisterResult,
     TaskSpec,
+    VersionBrief,
 )
 from jupyter_flows.schema.refs import Fingerprint, ScheduleRef, StorageRef
 
@@ -47,7 +47,7 @@ def receipt(
         }
     )
     result = RegisterResult(
-        version=FlowVersion(id="v", flow_id="f", version=3, digest="d", spec=made, registered_at=NOW),
+        version=VersionBrief(id="v", flow_id="f", version=3, digest="d", registered_at=NOW),
         created=created,
         moved_runs=moved_runs,
         paused=paused,
@@ -56,6 +56,7 @@ def receipt(
     )
     return Receipt(
         result=result,
+        spec=made,
         server="http://127.0.0.1:1",
         metadata_bytes=1500,
         warnings=warnings,

@@ -166,7 +166,7 @@ def test_a_pickle_runs_when_the_scripts_directory_is_gone(script, server, tmp_pa
         "print({t.name: s.result for t, s in flow.run(n=4).result.items()})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, receipt.result.version.spec.storage.location],
+        [sys.executable, "-c", program, receipt.spec.storage.location],
         capture_output=True, text=True, cwd="/", check=True, timeout=60,
     )  # fmt: skip
     assert "{'n': 4, 'point': False, 'Scale': 8, 'closure': 12, 'lam': False}" == done.stdout.strip()
@@ -378,12 +378,12 @@ def test_no_connection_is_left_open(server, book, home, recwarn):
 def test_labels_come_from_flow_options_run_config_storage_and_host(server, book):
     receipt = register_notebook(book, labels=["gpu"], run_config=LocalRun(labels=["lab"]), api=server.api)
     host = socket.gethostname()
-    assert tuple(sorted({"shop", "gpu", "lab", host})) == receipt.result.version.spec.labels
+    assert tuple(sorted({"shop", "gpu", "lab", host})) == receipt.spec.labels
 
 
 def test_the_host_label_can_be_declined(server, book):
     receipt = register_notebook(book, storage=Notebook(add_default_labels=False), api=server.api)
-    assert ("shop",) == receipt.result.version.spec.labels
+    assert ("shop",) == receipt.spec.labels
 
 
 def test_a_schedule_of_the_flow_is_used_and_an_option_wins(server):
@@ -391,7 +391,7 @@ def test_a_schedule_of_the_flow_is_used_and_an_option_wins(server):
 
     flow = small()
     flow.schedule = IntervalSchedule(timedelta(hours=2))
-    spec = register(flow, api=server.api).result.version.spec
+    spec = register(flow, api=server.api).spec
     assert [7200] == [ref.options.get("every_s", ref.options.get("interval_s")) for ref in spec.schedules]
     assert "every hour" == register(flow, schedule="every 1 hour", api=server.api).schedule_text
 
@@ -403,15 +403,15 @@ def test_a_schedule_can_be_registered_without_being_started(server):
 
 
 def test_the_project_is_the_flows_the_options_or_the_settings(server, book, monkeypatch):
-    assert "default" == register(small(), api=server.api).result.version.spec.project
-    assert "lab" == register(small("b"), project="lab", api=server.api).result.version.spec.project
+    assert "default" == register(small(), api=server.api).spec.project
+    assert "lab" == register(small("b"), project="lab", api=server.api).spec.project
     monkeypatch.setenv("JUPYTER_FLOWS_PROJECT", "mine")
-    assert "mine" == register(small("c"), api=server.api).result.version.spec.project
+    assert "mine" == register(small("c"), api=server.api).spec.project
 
 
 def test_the_environment_names_what_is_imported(server, tmp_path):
     book = notebook(tmp_path / "a.ipynb", "import pytest, os", "%%task one\nx = pytest.__version__")
-    fingerprint = register_notebook(book, api=server.api).result.version.spec.fingerprint
+    fingerprint = register_notebook(book, api=server.api).spec.fingerprint
     assert {"pytest": pytest.__version__} == dict(fingerprint.distributions)
     assert "python3" == fingerprint.kernel
 
@@ -419,7 +419,7 @@ def test_the_environment_names_what_is_imported(server, tmp_path):
 def test_imports_of_cells_with_magics_are_seen(server, tmp_path):
     """IPython's syntax beside an import hides it from nobody."""
     book = notebook(tmp_path / "a.ipynb", "%matplotlib inline\nimport pytest\n!ls", "%%task one\nx = pytest")
-    fingerprint = register_notebook(book, api=server.api).result.version.spec.fingerprint
+    fingerprint = register_notebook(book, api=server.api).spec.fingerprint
     assert "pytest" in fingerprint.distributions
 
 
@@ -456,7 +456,7 @@ def test_parameters_of_a_script_are_sent_with_their_defaults(server):
         one.copy()
         task(lambda n: n, name="use")(Parameter("n", default=[1, "a"]))
     receipt = register(flow, api=server.api)
-    assert [("n", [1, "a"])] == [(spec.name, spec.default) for spec in receipt.result.version.spec.parameters]
+    assert [("n", [1, "a"])] == [(spec.name, spec.default) for spec in receipt.spec.parameters]
     assert "sent with their defaults: n=[1, 'a']" in receipt.text
 
 
@@ -471,7 +471,7 @@ def test_odd_flow_names_are_stored_inside(server):
     root = server.settings.storage_path
     for name in ("../up", "/abs", "x" * 150, "🦆", "a/b"):
         try:
-            ref = register(small(name), api=server.api).result.version.spec.storage
+            ref = register(small(name), api=server.api).spec.storage
         except FlowsError as error:
             assert "\n" not in str(error)
         else:
@@ -513,7 +513,7 @@ def test_a_script_that_registers_itself_is_known_by_its_file(server, home, tmp_p
 
 def test_a_flow_of_functions_in_a_notebook_runs_where_the_notebook_is(server, book, monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", str(book))
-    ref = register(small(), api=server.api).result.version.spec.storage
+    ref = register(small(), api=server.api).spec.storage
     assert ("local", str(book)) == (ref.kind, ref.options["source"])
     with pytest.raises(InvalidOption, match="came from no script"):
         register(small(), storage="script", api=server.api)
@@ -562,11 +562,11 @@ def test_a_schedule_that_was_given_is_kept_until_it_is_dropped(server, book):
     register_notebook(book, schedule="every 20 minutes", api=server.api)
     book.write_text(book.read_text().replace("factor = 2", "factor = 3"))
     kept = register_notebook(book, api=server.api)
-    assert (2, 1) == (kept.version, len(kept.result.version.spec.schedules))
+    assert (2, 1) == (kept.version, len(kept.spec.schedules))
     assert "kept from version 1, for which it was given; --schedule none drops it" in kept.text
     assert not register_notebook(book, api=server.api).created
     dropped = register_notebook(book, schedule="none", api=server.api)
-    assert (3, ()) == (dropped.version, dropped.result.version.spec.schedules)
+    assert (3, ()) == (dropped.version, dropped.spec.schedules)
     assert 0 == dropped.result.moved_runs, "its runs were withdrawn, not moved"
     assert () == server.api.list_runs(flow=dropped.flow_name, state="Scheduled").runs
 
@@ -577,7 +577,7 @@ def test_a_schedule_of_the_flow_itself_goes_with_it(server):
     flow.schedule = parse_schedule("every 1 hour")
     register(flow, api=server.api)
     flow.schedule = None
-    assert () == register(flow, api=server.api).result.version.spec.schedules
+    assert () == register(flow, api=server.api).spec.schedules
 
 
 def test_another_notebook_of_the_same_name_is_told(server, book, tmp_path):

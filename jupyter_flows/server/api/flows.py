@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from jupyter_flows.errors import InvalidRequest, InvalidSchedule, Refused
 from jupyter_flows.schedules import schedule_from_ref
 from jupyter_flows.schedules.base import Schedule
 from jupyter_flows.schema.agents import AgentRecord
-from jupyter_flows.schema.base import PARAMETERS_LIMIT_BYTES, canonical_digest, to_json
+from jupyter_flows.schema.base import PARAMETERS_LIMIT_BYTES, canonical_json, to_json
 from jupyter_flows.schema.events import FlowChanged
 from jupyter_flows.schema.flows import (
     AgentMatch,
@@ -26,6 +27,7 @@ from jupyter_flows.schema.flows import (
     RegisterFlow,
     RegisterResult,
     RunBrief,
+    VersionBrief,
 )
 from jupyter_flows.schema.refs import StorageRef
 from jupyter_flows.schema.server import Nothing
@@ -48,7 +50,8 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
     """Keep a flow's metadata; unchanged content makes no new version."""
     spec, tx = request.spec, call.tx
     _check_spec(spec)
-    digest = canonical_digest(spec)
+    encoded = canonical_json(spec)
+    digest = hashlib.sha256(encoded).hexdigest()
     flow = store.named_flow(tx, project=spec.project, name=spec.name)
     if flow is None:
         flow = store.add_flow(tx, project=spec.project, name=spec.name, paused=not request.activate_schedule)
@@ -57,7 +60,7 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
     moved = 0
     if newest is None or created:
         newest = store.add_version(
-            tx, flow, spec=spec, digest=digest, registered_by=call.principal.name[:200]
+            tx, flow, spec=spec, encoded=encoded, digest=digest, registered_by=call.principal.name[:200]
         )
         flow = store.update_flow(tx, flow, version=newest.version)
     # Before the rest move: runs of a schedule that is no more are withdrawn, not moved.
@@ -67,12 +70,23 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
     change = f"version {newest.version} registered" if created else "registered again, unchanged"
     tx.append(FlowChanged(flow_id=flow.id, name=flow.name, change=change), flow_id=flow.id)
     return RegisterResult(
-        version=newest,
+        version=_version_brief(newest),
         created=created,
         paused=flow.paused,
         moved_runs=moved,
         agents=_who_runs(spec, agent_store.list_agents(tx)),
         next_runs=() if flow.paused else _next_times(tx, spec, count=3),
+    )
+
+
+def _version_brief(version: FlowVersion) -> VersionBrief:
+    return VersionBrief(
+        id=version.id,
+        flow_id=version.flow_id,
+        version=version.version,
+        digest=version.digest,
+        registered_at=version.registered_at,
+        registered_by=version.registered_by,
     )
 
 

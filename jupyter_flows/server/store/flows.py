@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from jupyter_flows.errors import NotFound
-from jupyter_flows.schema.base import from_json, new_id, to_json
+from jupyter_flows.schema.base import from_json, new_id
 from jupyter_flows.schema.flows import FlowSpec, FlowVersion
 from jupyter_flows.server.store.database import Transaction
 from jupyter_flows.server.store.tables import (
@@ -152,9 +152,9 @@ def delete_flow(tx: Transaction, flow: FlowRow) -> None:
 
 
 def add_version(
-    tx: Transaction, flow: FlowRow, *, spec: FlowSpec, digest: str, registered_by: str
+    tx: Transaction, flow: FlowRow, *, spec: FlowSpec, encoded: bytes, digest: str, registered_by: str
 ) -> FlowVersion:
-    """Insert the next version of a flow."""
+    """Insert the next version of a flow; *encoded* is its spec's canonical JSON, *digest* that of it."""
     version = FlowVersion(
         id=new_id(),
         flow_id=flow.id,
@@ -170,7 +170,7 @@ def add_version(
             flow_id=flow.id,
             version=version.version,
             digest=digest,
-            spec=to_json(spec).decode(),
+            spec=encoded.decode(),
             total_tasks=len(visible(spec)),
             registered_at=tx.now,
             registered_by=registered_by,
