@@ -61,7 +61,7 @@ def serializing() -> float:
 
 
 WATCHED = (
-    ("pickle", "jupyter_flows.registering.register", "pickle_flow"),
+    ("pickle", "jupyter_flows.registering.code", "pickle_flow"),
     ("check", "jupyter_flows.registering.fresh_interpreter", "_wait"),
     ("storage", "jupyter_flows.storage.local", "Local.put_pickle"),
     ("asking", "jupyter_flows.client.api", "FlowsApi._call"),

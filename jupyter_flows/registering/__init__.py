@@ -2,13 +2,13 @@
 
 from jupyter_flows.registering.receipt import Receipt
 from jupyter_flows.registering.register import (
-    Source,
     flow_of_notebook,
     is_headless,
     register,
     register_notebook,
     register_script,
 )
+from jupyter_flows.registering.source import Source
 
 __all__ = [
     "Receipt",

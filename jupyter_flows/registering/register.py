@@ -12,11 +12,12 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.labels import validate_labels
@@ -26,7 +27,6 @@ from jupyter_flows.errors import (
     FlowsError,
     InvalidFlow,
     InvalidOption,
-    NotebookNotSaved,
     NotebookWithoutTasks,
     NotFound,
     ServerUnavailable,
@@ -34,11 +34,16 @@ from jupyter_flows.errors import (
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
-from jupyter_flows.notebook.transform import plain_python
-from jupyter_flows.registering.fresh_interpreter import loaded_in_fresh_interpreter
-from jupyter_flows.registering.modules import imported_modules, local_modules
-from jupyter_flows.registering.pickling import modules_in, pickle_flow
+from jupyter_flows.registering.code import (
+    Written,
+    imports_of,
+    loaded_elsewhere,
+    only_here,
+    pickled_code,
+    put_code,
+)
 from jupyter_flows.registering.receipt import Receipt
+from jupyter_flows.registering.source import Source, source_here
 from jupyter_flows.run_configs import RunConfig, UniversalRun
 from jupyter_flows.schedules import in_words, parse_schedule, schedule_from_ref
 from jupyter_flows.schedules.base import Schedule
@@ -47,7 +52,6 @@ from jupyter_flows.schema.flows import FlowVersion, RegisterFlow, RegisterResult
 from jupyter_flows.schema.refs import ScheduleRef, StorageRef
 from jupyter_flows.settings import load_settings
 from jupyter_flows.storage import Local, Notebook, Storage, load_script
-from jupyter_flows.storage.base import slug
 
 if TYPE_CHECKING:
     from jupyter_flows.client.api import FlowsApi
@@ -65,64 +69,6 @@ NO_SCHEDULE = "none"
 
 WITHOUT_EFFECT = ("idempotency_key", "no_url", "version_group_id")
 """Options of Prefect 1 that are taken and not needed: what has not changed makes no version anyway."""
-
-
-class Source:
-    """Where a flow came from: decides its default storage, and what is written.
-
-    Parameters
-    ----------
-    notebook : NotebookCells, optional
-        The notebook as it is on disk.
-    path : Path, optional
-        The notebook's or script's file.
-    module : module, optional
-        The executed script; its functions go into a pickle by value.
-    sha256 : str, optional
-        Of the script as it was before it was executed.
-    all_cells : bool
-        Plain cells of the notebook are tasks.
-    by_heading : bool
-        Those under one heading are one task.
-    """
-
-    def __init__(
-        self,
-        *,
-        notebook: NotebookCells | None = None,
-        path: Path | None = None,
-        module: ModuleType | None = None,
-        sha256: str | None = None,
-        all_cells: bool = False,
-        by_heading: bool = False,
-    ) -> None:
-        self.all_cells = all_cells
-        self.by_heading = by_heading
-        self.notebook = notebook
-        self.sha256 = sha256
-        self.path = path
-        self.module = module
-
-    def default_storage(self) -> Storage:
-        """A notebook is kept as itself, a script too; anything else as a pickle."""
-        if self.notebook is not None:
-            return Notebook()
-        return Local(stored_as_script=self.path is not None and self.module is not None)
-
-
-def source_here() -> Source:
-    """Return the notebook whose kernel this is, or the script that runs as a program, as far as known.
-
-    Runs on this machine then begin in its directory, and find modules that lie beside it.
-    """
-    session = os.environ.get("JPY_SESSION_NAME", "")
-    program = sys.modules.get("__main__")
-    # With "python -m" the file is a tool's, not the user's.
-    file = getattr(program, "__file__", None) if getattr(program, "__spec__", None) is None else None
-    for name in (session if session.endswith(".ipynb") else "", file or ""):
-        if name.endswith((".ipynb", ".py")) and Path(name).is_file():
-            return Source(path=Path(name).absolute())
-    return Source()
 
 
 def register(
@@ -189,28 +135,31 @@ def register(
             from jupyter_flows.client import connect
 
             api = stack.enter_context(closing(connect()))
-        written = _Written()
+        written = Written()
         # Is the server there, and does it know us? Asked before anything is written.
         before = _before(api, flow, project or flow.project or load_settings().project)
         try:
-            modules = _imports(flow, source)
             kept = before.spec if before is not None and when is None and schedule is None else None
             kept = kept if kept is not None and kept.schedule_given else None
             schedules = kept.schedules if kept is not None else () if when is None else when.to_refs()
-            ref, warnings = (
-                _put(store, flow, source, modules, written) if build else (_registered(api, flow), [])
-            )
-            warnings = [*_unreadable(flow), *_another_file(before, ref), *warnings]
-            spec = to_flow_spec(
-                flow,
-                storage=ref,
-                run_config=config.to_ref(),
-                schedules=schedules,
-                schedule_given=given is not None or kept is not None,
-                labels=asked,
-                project=project or flow.project or load_settings().project,
-                fingerprint=_fingerprint(modules, source),
-            )
+            data = pickled_code(store, flow, source) if build else None
+            with loaded_elsewhere(data, flow, source):
+                # While another process loads the pickle, everything but its place is made ready here.
+                modules = imports_of(flow, source)
+                local = only_here(store, source, data, modules) if build else []
+                draft = to_flow_spec(
+                    flow,
+                    storage=StorageRef(kind=store.kind, location=""),
+                    run_config=config.to_ref(),
+                    schedules=schedules,
+                    schedule_given=given is not None or kept is not None,
+                    labels=asked,
+                    project=project or flow.project or load_settings().project,
+                    fingerprint=_fingerprint(modules, source),
+                )
+            ref = put_code(store, flow, source, data, written) if build else _registered(api, flow)
+            warnings = [*_unreadable(flow), *_another_file(before, ref), *local]
+            spec = msgspec.structs.replace(draft, storage=ref)
             request = RegisterFlow(spec=spec, activate_schedule=set_schedule_active)
         except BaseException:
             written.take_back()
@@ -288,7 +237,7 @@ def _another_file(before: FlowVersion | None, ref: StorageRef) -> list[str]:
     return [f"{which}; if these are two flows, give one of them another name"]
 
 
-def _sent(api: FlowsApi, request: RegisterFlow, written: _Written) -> RegisterResult:
+def _sent(api: FlowsApi, request: RegisterFlow, written: Written) -> RegisterResult:
     """Send the metadata; take the code away again if the server certainly does not have them."""
     try:
         return api.register_flow(request)
@@ -393,125 +342,6 @@ def _storage(asked: Storage | str | None, flow: FlowGraph, source: Source) -> St
 def _schedule(asked: Schedule | str | None, flow: FlowGraph) -> Schedule | None:
     asked = asked if asked is not None else getattr(flow.declared, "schedule", None)
     return parse_schedule(asked) if isinstance(asked, str) else asked
-
-
-class _Written:
-    """The file that a registering wrote anew, so that it, and nothing else, can be taken away again."""
-
-    def __init__(self) -> None:
-        self._directory: Path | None = None
-        self._was_there = True
-        self._before: frozenset[str] = frozenset()
-        self._path: Path | None = None
-        self._identity = (0, 0)
-
-    def watch(self, directory: Path) -> None:
-        """Note what is in *directory* before the code is written into it."""
-        self._directory = directory
-        self._was_there = directory.is_dir()
-        self._before = (
-            frozenset(path.name for path in directory.iterdir()) if self._was_there else frozenset()
-        )
-
-    def wrote(self, path: Path) -> None:
-        """Note which file has the code now."""
-        if path.name not in self._before:
-            self._path, self._identity = path, _identity(path)
-
-    def take_back(self) -> None:
-        """Remove the file, unless another registering uses it meanwhile: storage touches what it finds."""
-        with suppress(OSError):
-            if self._path is not None and _identity(self._path) == self._identity:
-                self._path.unlink()
-        if self._directory is not None and not self._was_there:
-            with suppress(OSError):  # not empty: somebody else's
-                self._directory.rmdir()
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_ino, status.st_mtime_ns
-
-
-def _put(
-    store: Storage, flow: FlowGraph, source: Source, modules: list[str], written: _Written
-) -> tuple[StorageRef, list[str]]:
-    """Write the code; return where it is and what may go wrong elsewhere, where *modules* are not."""
-    beside = source.path.parent if source.path is not None else None
-    assert isinstance(store, Notebook | Local)
-    directory = store.root / slug(flow.name)
-    if isinstance(store, Notebook):
-        assert source.path is not None
-        warnings = _warn(modules, beside)
-        written.watch(directory)
-        ref = store.put_notebook(
-            source.path, flow_name=flow.name, all_cells=source.all_cells, by_heading=source.by_heading
-        )
-    elif store.stored_as_script:
-        script = Path(store.path).expanduser() if store.path else source.path
-        assert script is not None
-        warnings = _warn(imported_modules([_read(script)]), script.absolute().parent)
-        written.watch(directory)
-        ref = store.put_script(script, flow_name=flow.name)
-    else:
-        data = pickle_flow(flow, by_value=(source.module,) if source.module is not None else ())
-        with loaded_in_fresh_interpreter(data, flow_name=flow.name, beside=beside):
-            warnings = _warn(sorted({*modules_in(data), *modules}), beside)
-        written.watch(directory)
-        origin = str(source.path) if source.path is not None else None
-        ref = store.put_pickle(data, flow_name=flow.name, source=origin)
-    written.wrote(Path(ref.location))
-    _check_unchanged(source, ref, store)
-    return ref, warnings
-
-
-def _check_unchanged(source: Source, ref: StorageRef, store: Storage) -> None:
-    """Refuse code that is not what the graph was made of: its file was saved meanwhile."""
-    if isinstance(store, Notebook) and source.notebook is not None:
-        stored = read_notebook(ref.location).cells
-        same = [(c.source, c.tags) for c in stored] == [(c.source, c.tags) for c in source.notebook.cells]
-    elif isinstance(store, Local) and store.stored_as_script and store.path is None:
-        same = source.sha256 in {None, ref.sha256}
-    else:
-        return
-    if not same:
-        msg = f"{source.path} was saved while it was being registered; register it again"
-        raise NotebookNotSaved(msg)
-
-
-def _warn(modules: Iterable[str], beside: Path | None) -> list[str]:
-    return [
-        f"module {name} exists only here ({file}); an agent on another machine needs it installed, "
-        "or its directory as --import-path"
-        for name, file in local_modules(modules, beside=beside).items()
-    ]
-
-
-def _read(path: Path) -> str:
-    with suppress(OSError, UnicodeDecodeError):
-        return path.read_text("utf-8")
-    return ""
-
-
-def _imports(flow: FlowGraph, source: Source) -> list[str]:
-    """Return the modules that the flow's code imports or uses."""
-    cells = [plain_python(task.source).source for task in flow.tasks if isinstance(task, CellTask)]
-    if cells:
-        return imported_modules(cells)
-    if source.path is not None and source.path.suffix == ".py":
-        return imported_modules([_read(source.path)])
-    used: set[str] = set()
-    # A thousand tasks are mostly copies of a few: each function is looked at once.
-    runs = [task.run for task in flow.tasks]
-    functions = {id(found): found for run in runs for found in [getattr(run, "__func__", run)]}
-    for function in functions.values():
-        code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-        for name in code.co_names if code is not None else ():
-            value = space.get(name)
-            module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if module:
-                used.add(str(module).split(".")[0])
-    return sorted(used - {"__main__", "builtins", "jupyter_flows"})
 
 
 def _fingerprint(modules: list[str], source: Source) -> Any:
