@@ -61,19 +61,22 @@ def seconds(texts: Sequence[str]) -> float:
 
 
 EDITS = {
-    "the first cell": 0,
-    "the cell that all others use": 1,
-    "a cell in the middle": CELLS // 2,
-    "the last cell": CELLS - 1,
+    "the first cell": (0, "{text}\nextra = {new}"),
+    "the cell that all others use": (1, "{text}\nextra = {new}"),
+    "that cell, which others see changed": (1, "extra = {new}\n{text}\ndf0['b'] = extra"),
+    "a cell in the middle": (CELLS // 2, "{text}\nextra = {new}"),
+    "the last cell": (CELLS - 1, "{text}\nextra = {new}"),
 }
+"""Cells and what they are edited to. The third is no promise: a thousand reasons name a line that moved, so
+every cell that uses the frame is read again."""
 
 
-def seconds_after_edit(texts: Sequence[str], cell: int) -> float:
-    """Time the analysis after one more line in one cell, its text new to every cache."""
+def seconds_after_edit(texts: Sequence[str], cell: int, edited: str) -> float:
+    """Time the analysis after one edit in one cell, its text new to every cache."""
     reader = Reader()
     reader.analyse(given(texts))
     texts = list(texts)
-    texts[cell] += f"\nextra = {time.perf_counter_ns()}"
+    texts[cell] = edited.format(text=texts[cell], new=time.perf_counter_ns())
     cells = given(texts)
     began = time.perf_counter()
     reader.analyse(cells)
@@ -87,8 +90,8 @@ def main() -> None:
     for number in range(ROUNDS):
         texts = sources(number * 10_000)
         first.append(seconds(texts))
-        for where, cell in EDITS.items():
-            edited[where].append(seconds_after_edit(texts, cell))
+        for where, (cell, text) in EDITS.items():
+            edited[where].append(seconds_after_edit(texts, cell, text))
     own = statistics.median(first)
     theirs: float | None = None
     python = peer()
@@ -107,7 +110,8 @@ def main() -> None:
     ratio = "" if theirs is None else f" · marimo {MARIMO} {theirs * 1e3:,.0f} ms ({theirs / own:.1f} x)"
     print(f"P11 {CELLS} cells: ours {own * 1e3:,.0f} ms (promise: <= 500){ratio}")
     for where, times in edited.items():
-        print(f"    after one edit in {where}: {statistics.median(times) * 1e3:,.0f} ms (promise: <= 20)")
+        promise = "no promise" if "changed" in where else "promise: <= 20"
+        print(f"    after one edit in {where}: {statistics.median(times) * 1e3:,.0f} ms ({promise})")
 
 
 if __name__ == "__main__":

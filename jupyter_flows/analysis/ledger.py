@@ -22,7 +22,7 @@ from jupyter_flows.analysis.objects import (
     in_order,
     next_place,
 )
-from jupyter_flows.analysis.pages import Marks, Shelf, current
+from jupyter_flows.analysis.pages import Marks, Shelf, current, turn_to
 
 _CODE = frozenset({"function", "class", "module", "member", "builtin"})
 ANY_CHANNEL = "any"
@@ -76,8 +76,10 @@ class Ledger:
         """Return the one object of that kind and name: the same again if its first cell is walked anew."""
         made = self._made.get((kind, qual))
         if made is None:
+            outer = current()
+            turn_to(None)  # so that what its first cell does to it can be undone
             made = self._made[kind, qual] = Obj(kind, qual)
-            made.page = None  # so that what its first cell does to it can be undone
+            turn_to(outer)
         made.order = next_place()
         return made
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from jupyter_flows.analysis.pages import Page, Watched, current, watch
 
@@ -54,6 +54,22 @@ class Obj(Watched):
         "node", "order", "parts", "qual", "receiver", "thunk", "viewed",
     )  # fmt: skip
 
+    def __new__(cls, kind: str = "unknown", qual: str = "", *, const: str | None = None) -> Self:
+        """Return a new object, or the one that its cell made here when it was walked before."""
+        page = current()
+        if page is not None:
+            return page.make(cls, (kind, qual, const))
+        made = object.__new__(cls)
+        made.begin()
+        return made
+
+    def begin(self) -> None:
+        """Set what goes on if the object comes again: the marks of the cells below."""
+        self.marks = 0
+        """Bit mask of the cells that read it, also of those below; see ``readers``."""
+        self.held = 0
+        """Bit mask of the cells that bound or read a name through which it could be reached."""
+
     def __init__(self, kind: str = "unknown", qual: str = "", *, const: str | None = None) -> None:
         self.page: Page | None = current()
         self.order = next_place()
@@ -67,10 +83,6 @@ class Obj(Watched):
         self.viewed: set[Obj] = set()
         """Objects whose memory it shares: changing it changes them."""
         self.change: Change | None = None
-        self.marks = 0
-        """Bit mask of the cells that read it, also of those below; see ``readers``."""
-        self.held = 0
-        """Bit mask of the cells that bound or read a name through which it could be reached."""
         self.names: set[str] = set()
         self.node: FunctionNode | ast.ClassDef | ast.GeneratorExp | None = None
         self.frame: Frame | None = None

@@ -7,12 +7,17 @@ noted. Knows nothing of syntax and nothing of what the things mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar
 
 _T = TypeVar("_T")
 _K = TypeVar("_K", str, int)
+_O = TypeVar("_O", bound="Watched")
+_MOST_MADE = 500
+"""Objects of one cell that are kept to come again."""
+_AHEAD = 16
+"""How far one is looked for among those that the cell made before."""
 
 
 class _Missing:
@@ -29,20 +34,31 @@ class Watched:
     is_watched: ClassVar[bool] = True
     fields: ClassVar[tuple[tuple[Callable[[Any], Any], Callable[[Any, Any], None]], ...]] = ()
     """How each of the slots that are kept is read and set, unnoticed."""
+    fixed: ClassVar[tuple[int, ...]] = ()
+    """Places among the fields of those whose reading is not noted."""
 
     page: Page | None
     """The page on which it is noted already."""
+
+    def begin(self) -> None:
+        """Set what goes on if the object comes again."""
 
 
 class Page:
     """The footprint of one cell. A key is an object, or the label of a shelf with a key of it."""
 
     __slots__ = (
-        "above", "all_of", "before", "cell", "changed", "consulted", "is_volatile", "marked", "read", "wrote",
+        "above", "again", "all_of", "at", "before", "cell", "changed", "consulted", "is_volatile", "made",
+        "marked", "read", "wrote",
     )  # fmt: skip
 
-    def __init__(self, cell: int) -> None:
+    def __init__(self, cell: int, again: Sequence[tuple[Any, Any]] = ()) -> None:
         self.cell = cell
+        self.made: list[tuple[Any, Any]] = []
+        """Its first objects in the order in which it made them, each with what it was made as."""
+        self.again = again
+        """What the cell made when it was walked before; None for an object that must not come again."""
+        self.at = 0
         self.read: set[Any] = set()
         self.all_of: set[str] = set()
         """Labels of the shelves that it looked through as a whole."""
@@ -59,6 +75,26 @@ class Page:
         self.is_volatile = False
         """Whether it depends on something beside the cells: a module's source on disk."""
 
+    def make(self, cls: type[_O], made_as: Any) -> _O:
+        """Return an object to be filled: the one that the cell made at this place before, if there is one.
+
+        Then the cells below need not be walked again for nothing but another identity. The order of what
+        comes again is the order of before, since cells below may go by it.
+        """
+        found = None
+        again = self.again
+        for place in range(self.at, min(self.at + _AHEAD, len(again))):
+            if again[place][1] == made_as:
+                found = again[place][0]
+                self.at = place + 1
+                break
+        if found is None:
+            found = object.__new__(cls)
+            found.begin()
+        if len(self.made) < _MOST_MADE:
+            self.made.append((found, made_as))
+        return found
+
     def open(self, thing: Watched) -> None:
         """Note the first use of *thing*."""
         thing.page = self
@@ -74,6 +110,7 @@ class Page:
                     break
         self.read.update(self.before)
         self.before = {}
+        self.again = ()
         for key, (was, _) in list(self.wrote.items()):
             self.wrote[key] = (was, shelves[key[0]].raw(key[1]))
 
@@ -111,6 +148,7 @@ def watch(cls: type[Watched], *, unnoticed: frozenset[str], left_out: frozenset[
     slots = [name for name in cls.__dict__["__slots__"] if name not in left_out]
     members = {name: cls.__dict__[name] for name in slots}
     cls.fields = tuple((member.__get__, member.__set__) for member in members.values())
+    cls.fixed = tuple(place for place, name in enumerate(slots) if name in unnoticed)
     for name, member in members.items():
         setattr(cls, name, _noting(member, notes_reading=name not in unnoticed))
 

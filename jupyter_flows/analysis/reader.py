@@ -3,7 +3,8 @@
 A :class:`Reader` keeps a page of each cell (:mod:`jupyter_flows.analysis.pages`). After an edit it takes
 back what the cells from the first edited one on left behind, and goes down again: a cell is walked if it was
 edited or if its page names something that is not as it was; the others have done again what their pages
-say. The result is that of a fresh analysis.
+say. A cell that is walked again makes the same objects again where it can, so that an edit which leaves alone
+what others use of a cell touches no other cell. The result is that of a fresh analysis.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from jupyter_flows.analysis.ledger import Ledger
 from jupyter_flows.analysis.model import Analysis, CellInfo, CellSource
 from jupyter_flows.analysis.names import Statements
 from jupyter_flows.analysis.pages import Page, current, put_state, state_of, turn_to
+from jupyter_flows.analysis.syntax import keep_statements
+
+_TRIES = 4
+"""How often a cell is walked for the sake of those below; the last time all that it makes is new."""
 
 
 class Reader:
@@ -67,6 +72,9 @@ class Reader:
         self.walked = 0
         old = self._cells
         common = min(len(old), len(cells))
+        for was, cell in zip(old, cells, strict=False):
+            if was.source != cell.source:
+                keep_statements(was.source, cell.source)
         edited = {
             number
             for number in range(common)
@@ -84,6 +92,7 @@ class Reader:
             del self._pages[first:], self._infos[first:]
             for cell in cells[first:]:
                 page, info = self._walk(cell)
+                self.walked += 1
                 self._pages.append(page)
                 self._infos.append(info)
         self._cells = cells
@@ -91,10 +100,9 @@ class Reader:
 
     # -- pages -------------------------------------------------------------------------------------------
 
-    def _walk(self, cell: CellSource) -> tuple[Page, CellInfo]:
-        """Walk one cell with a page open."""
-        self.walked += 1
-        page = Page(cell.index)
+    def _walk(self, cell: CellSource, again: Sequence[tuple[Any, Any]] = ()) -> tuple[Page, CellInfo]:
+        """Walk one cell with a page open; the objects in *again* are made again where they were made."""
+        page = Page(cell.index, again)
         outer = current()
         turn_to(page)
         try:
@@ -103,6 +111,30 @@ class Reader:
             turn_to(outer)
         page.close(self._shelves)
         return page, info
+
+    def _walk_again(
+        self, number: int, cell: CellSource, page: Page
+    ) -> tuple[Page, CellInfo, dict[Any, tuple[Any, ...]]]:
+        """Walk a cell whose *page* is out of date; return also what it made before, and as what."""
+        again = page.made
+        before = {thing: state_of(thing) for thing, _ in again}
+        for tries in range(_TRIES):
+            self._erase(number)
+            new, info = self._walk(cell, again if tries < _TRIES - 1 else ())
+            come_again = {thing: state for thing, _ in new.made if (state := before.get(thing)) is not None}
+            # Nobody below noted that he looked at these slots: with other ones it is another object.
+            others = {
+                thing
+                for thing, state in come_again.items()
+                if any(thing.fields[place][0](thing) != state[place] for place in thing.fixed)
+            }
+            if not others:
+                break
+            self._take_back(new)
+            self._pages[number] = new
+            again = [(None if thing in others else thing, made_as) for thing, made_as in again]
+        self.walked += 1
+        return new, info, come_again
 
     def _take_back(self, page: Page) -> None:
         for (label, key), (before, _) in page.wrote.items():
@@ -146,8 +178,7 @@ class Reader:
                 continue
             index = number + 1
             ancestors, names = ledger.ancestors[index], ledger.published[index]
-            self._erase(number)
-            new, self._infos[number] = self._walk(cells[number])
+            new, self._infos[number], made_before = self._walk_again(number, cells[number], page)
             self._pages[number] = new
             marks |= page.marked ^ new.marked
             if ledger.ancestors[index] != ancestors:
@@ -162,6 +193,8 @@ class Reader:
                     state = page.changed[thing][1]
                 else:
                     state = differing.get(thing, new.changed[thing][0])
+                _note(differing, thing, state, state_of(thing))
+            for thing, state in made_before.items():
                 _note(differing, thing, state, state_of(thing))
 
 

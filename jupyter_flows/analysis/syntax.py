@@ -59,6 +59,33 @@ def parse(source: str) -> Parsed:
     return Parsed(None, f"cannot be read as Python{at}: its names are guessed", {}, words, targets)
 
 
+def keep_statements(before: str, after: str) -> None:
+    """Give the tree of *after* the very nodes of those statements that stand where they stood in *before*.
+
+    Then a function is known to be the one that it was.
+    """
+    was, now = parse(before), parse(after)
+    if was.tree is None or now.tree is None or Parsed(was.tree) != was or Parsed(now.tree) != now:
+        return
+    lines, others = before.split("\n"), after.split("\n")
+    known = {_place(statement): statement for statement in was.tree.body}
+    for number, statement in enumerate(now.tree.body):
+        same = known.get(_place(statement))
+        first, last = _first_line(statement), statement.end_lineno or statement.lineno
+        # Whole lines: what stands beside it on its line is the same, too.
+        if same is not None and lines[first - 1 : last] == others[first - 1 : last]:
+            now.tree.body[number] = same
+
+
+def _place(statement: ast.stmt) -> tuple[int, int, int | None, int | None]:
+    return statement.lineno, statement.col_offset, statement.end_lineno, statement.end_col_offset
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+
+
 def _try(source: str) -> tuple[ast.Module | None, Exception | None]:
     try:
         # A user's invalid escape or `is` with a literal is not our warning to give.

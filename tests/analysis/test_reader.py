@@ -39,7 +39,22 @@ cell = st.builds(
     st.sampled_from(((),) * 9 + (("skip",), ("task",))),
 )
 edit = st.tuples(
-    st.sampled_from(("replace", "replace", "replace", "append", "insert", "delete", "move", "swap", "undo")),
+    st.sampled_from(
+        (
+            "replace",
+            "replace",
+            "replace",
+            "append",
+            "prepend",
+            "blank line",
+            "drop line",
+            "insert",
+            "delete",
+            "move",
+            "swap",
+            "undo",
+        )
+    ),
     st.integers(0, 99),
     st.integers(0, 99),
     cell,
@@ -65,6 +80,13 @@ def edited(cells: list[dict], how: str, one: int, other: int, new: dict) -> list
         cells[one] = new
     elif how == "append":
         cells[one] = {**cells[one], "source": f"{cells[one]['source']}\n{new['source']}"}
+    elif how == "prepend":
+        cells[one] = {**cells[one], "source": f"{new['source']}\n{cells[one]['source']}"}
+    elif how in ("blank line", "drop line"):
+        lines = cells[one]["source"].split("\n")
+        at = other % len(lines)
+        lines[at : at + (how == "drop line")] = [""] if how == "blank line" else []
+        cells[one] = {**cells[one], "source": "\n".join(lines)}
     elif how == "delete":
         del cells[one]
     elif how == "move":
@@ -99,3 +121,26 @@ def test_after_any_edits_it_says_what_a_fresh_analysis_says(how):
             assert_same(reader, cells, **how)
 
     edits()
+
+
+SHARED = "import pandas as pd\ndf = pd.DataFrame({'a': range(9)})\nlimits = [1, 2]\ndef scaled(x):\n    return x * limits[0]"
+BELOW = ("a = df[df.a > 1]", "b = scaled(3)", "c = [limits, df]", "print(a, b, c)")
+
+
+@pytest.mark.parametrize(
+    ("source", "walked"),
+    [
+        (SHARED + "\nmore = {}", 1),
+        (SHARED.replace("range(9)", "range(10, 19)"), 1),
+        (SHARED + "\ndf['b'] = 2", 4),
+        (SHARED.replace("x * limits[0]", "x * limits[1]"), 2),
+        ("\n" + SHARED, 4),
+    ],
+    ids=["a line more", "other numbers", "a change in place", "another function", "lines moved"],
+)
+def test_only_cells_that_use_what_an_edit_changed_are_walked_again(source, walked):
+    """An edit in the cell that all others use touches no other, unless it gives them something else."""
+    reader = Reader()
+    assert_same(reader, [{"source": text} for text in (SHARED, *BELOW)])
+    assert_same(reader, [{"source": text} for text in (source, *BELOW)])
+    assert walked == reader.walked
