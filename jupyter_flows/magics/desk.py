@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_flows.errors import InvalidOption
 from jupyter_flows.magics.cells import CellRecorder, RecordedCell
@@ -21,6 +21,26 @@ if TYPE_CHECKING:
     from jupyter_flows.magics.staleness import LastRun, Standing, Step
     from jupyter_flows.magics.trace import Tracer
     from jupyter_flows.notebook.read import CodeCell, NotebookCells
+
+
+class _Expected(NamedTuple):
+    """What a run of a cell showed beside its source."""
+
+    facts: Observed
+    info: CellInfo
+    restless_count: int
+    counted: Observed
+    """The facts without what other threads did."""
+    goes_beyond: bool
+    """Whether it did something that the source does not say."""
+    is_telling: bool
+    """Whether it did not do just what the source says."""
+
+
+def _told(info: CellInfo, facts: Observed) -> tuple[Observed, bool, bool]:
+    in_source, written = {*info.reads, *info.mutates, *info.deletes}, {*info.writes, *info.deletes}
+    goes_beyond = not (facts.reads <= in_source and facts.writes <= written)
+    return facts, goes_beyond, goes_beyond or not facts.writes >= written
 
 
 class Desk:
@@ -57,7 +77,8 @@ class Desk:
         self.is_catching_up = False
         """Whether the cells that run now run because they are out of date."""
         self._parts: dict[str, bool] = {}
-        self._expected: dict[str, tuple[Observed, CellInfo, bool]] = {}
+        self._expected: dict[str, _Expected] = {}
+        self._told: tuple[Analysis, dict[str, Observed], Analysis] | None = None
         self._version = 0
         self._stands: tuple[tuple[Any, ...], dict[str, Standing]] | None = None
         self._wrote: dict[str, str] = {}
@@ -125,20 +146,31 @@ class Desk:
 
         As long as runs did only what the source says, the source says it all.
         """
+        from jupyter_flows.analysis.observed import with_observed
+
         read = self.read(notebook)
         ran = {cell.id: cell.source for cell in notebook.cells if cell.id in self._observed}
+        restless = self._tracer.restless if self._tracer is not None else ()
+        telling: dict[str, Observed] = {}
+        goes_beyond = False
         for info in read.cells:
             source, facts = self._observed.get(info.id, (None, None))
             if facts is None or source != ran.get(info.id):
                 continue
             known = self._expected.get(info.id)
-            if known is None or known[0] is not facts or known[1] is not info:
-                in_source = {*info.reads, *info.mutates, *info.deletes}
-                is_expected = facts.reads <= in_source and facts.writes <= {*info.writes, *info.deletes}
-                known = self._expected[info.id] = (facts, info, is_expected)
-            if not known[2]:
-                return self.analysis(notebook)
-        return read
+            if known is None or known[0] is not facts or known[1] is not info or known[2] != len(restless):
+                known = self._expected[info.id] = _Expected(
+                    facts, info, len(restless), *_told(info, facts.without_changes(restless))
+                )
+            if known.is_telling:
+                telling[info.id] = known.counted
+                goes_beyond |= known.goes_beyond
+        if not goes_beyond:
+            return read
+        # A run that did just what the source says changes nothing here: the next cell need not begin anew.
+        if self._told is None or self._told[0] is not read or self._told[1] != telling:
+            self._told = (read, telling, with_observed(read, telling))
+        return self._told[2]
 
     def read(self, notebook: NotebookCells) -> Analysis:
         """Return what the sources of the cells say, without what their runs showed."""
