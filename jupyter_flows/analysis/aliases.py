@@ -64,6 +64,10 @@ class Expressions:
         """Read ``globals()["x"]``; None if *container* is something else."""
         raise NotImplementedError
 
+    def loaded_module(self, key: Value) -> Value:
+        """Return what ``sys.modules`` has under a name."""
+        raise NotImplementedError
+
     def hidden_item(self, container: Value, key: ast.expr) -> None:
         """Note what reading an item means to a hidden channel."""
         raise NotImplementedError
@@ -307,6 +311,8 @@ class Expressions:
     def item_of(self, obj: Obj, key: ast.expr, index: Value) -> Value:
         """Return what ``obj[key]`` may be: an element, a view, or a copy."""
         one = frozenset({obj})
+        if obj.qual == "sys.modules":
+            return self.loaded_module(index)
         if obj.kind in {"str", "numbers"}:
             return frozenset({Obj("str")}) if obj.kind == "str" else EMPTY
         if obj.kind in {"function", "class", "builtin", "module"}:

@@ -109,6 +109,8 @@ class Calls(Libraries):
             self.ledger.read_channel("subclasses")
         if obj.kind in {"module", "member"}:
             if self.module_method(obj, name, arguments):
+                if obj.qual == "sys.modules" and name in {"get", "pop", "setdefault", "__getitem__"}:
+                    return union([self.loaded_module(arguments[0] if arguments else EMPTY), *arguments[1:]])
                 return frozenset({Obj()})
             member = self.member(obj, name)
             if obj.kind == "member" and name in CONTAINER_CHANGES and obj.qual.rpartition(".")[2].islower():

@@ -15,6 +15,7 @@ from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.files import Files
 from jupyter_flows.analysis.knowledge import (
     FILE_MODULES,
+    PYPLOT_CHOOSES,
     PYPLOT_DRAWS,
     PYPLOT_ENDS,
     PYPLOT_FINISHES,
@@ -111,6 +112,8 @@ class Channels(Files):
         }:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
         elif qual.startswith("matplotlib.pyplot."):
+            if last in PYPLOT_CHOOSES and node.args and self._is_from_above(node.args[0]):
+                ledger.write_channel("mpl:open", "figure of another cell chosen", keeps_earlier=True)
             self._pyplot(last, arguments, keywords)
         elif package == "seaborn":
             self._seaborn(last, keywords)
@@ -197,7 +200,7 @@ class Channels(Files):
         if name == "sca" and arguments:
             self.present_axes = arguments[0]
         elif name in PYPLOT_STARTS | PYPLOT_ENDS:
-            self.present_axes = EMPTY
+            self.present_axes = arguments[0] if name == "figure" and arguments else EMPTY
         elif name in (PYPLOT_DRAWS | PYPLOT_FINISHES) - PYPLOT_LOOKS:
             ledger.change(self.present_axes, f"drawn into by pyplot's {name}()")
         if name in {"figure", "subplots"} and (arguments if name == "figure" else "num" in (keywords or {})):
@@ -209,6 +212,13 @@ class Channels(Files):
             self.figure_is_own = True
             ledger.write_channel("mpl:figure", "figure drawn", keeps_earlier=name == "subplot")
         elif name in PYPLOT_DRAWS:
+            chosen = ledger.channels.get("mpl:open") or []
+            if not self.figure_is_own and any(write.cell != ledger.cell for write in chosen):
+                # Otherwise the figures of a cell are closed at its end, and drawing begins a new one.
+                ledger.read_channel("mpl:open")
+                ledger.read_channel("mpl:figure")
+                ledger.warn("may draw into a figure that another cell left open (mpl:figure)")
+                self._open_figures(is_changed=True)
             ledger.write_channel("mpl:figure", "figure drawn", keeps_earlier=not self.figure_is_own)
             self.figure_is_own = True
         elif name in PYPLOT_FINISHES and not self.figure_is_own:
@@ -222,6 +232,16 @@ class Channels(Files):
                 ledger.read_channel("mpl:figure")
             self.figure_is_own = False
             ledger.channels["mpl:figure"] = []
+
+    def _is_from_above(self, node: ast.expr) -> bool:
+        """Whether a name in *node* was bound by another cell."""
+        names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+        bindings = [self.ledger.names.get(name) for name in sorted(names)]
+        return any(
+            write.cell != self.ledger.cell
+            for binding in bindings
+            for write in (binding.writers if binding is not None else ())
+        )
 
     def _open_figures(self, *, is_changed: bool) -> None:
         """Note that pyplot looks at the named figures or changes them: any may be the present one."""
@@ -271,6 +291,32 @@ class Channels(Files):
         if package not in sys.stdlib_module_names and "pip" in self.ledger.channels:
             self.ledger.read_channel("pip")
 
+    def _change_modules(self) -> None:
+        self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
+        self.ledger.warn(
+            "changes the table of modules: what later cells import, also inside of libraries, may be another "
+            "(sys.modules)"
+        )
+
+    def loaded_module(self, key: Value) -> Value:
+        """Return the module that ``sys.modules`` has under a name: the one that an import binds."""
+        name = constant_text(key)
+        if name == "__main__" or any(obj.kind == "builtin" and obj.qual == "__name__" for obj in key):
+            self.opaque("takes its own namespace out of sys.modules")
+        elif name is not None:
+            return frozenset({self.module_object(name)})
+        else:
+            self.ledger.warn("takes modules out of sys.modules by names that are only known when it runs")
+        return frozenset({Obj()})
+
+    def opaque(self, why: str) -> None:
+        """Make the present cell a barrier."""
+        raise NotImplementedError
+
+    def module_object(self, qual: str) -> Obj:
+        """Return the one object that stands for a module."""
+        raise NotImplementedError
+
     def hidden_item(self, container: Value, key: ast.expr) -> None:
         """Note ``os.environ["K"]`` and ``Out[3]`` being read."""
         for obj in in_order(container):
@@ -304,7 +350,7 @@ class Channels(Files):
                 self.ledger.write_channel("sys.path", "search path changed", keeps_earlier=True)
                 is_hidden = True
             elif obj.qual == "sys.modules":
-                self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
+                self._change_modules()
         return is_hidden
 
     def module_method(self, obj: Obj, name: str, arguments: list[Value]) -> bool:
@@ -317,7 +363,7 @@ class Channels(Files):
         if obj.qual == "sys.modules":
             self.ledger.read_channel("sys.modules")
             if name not in {"get", "keys", "values", "items", "copy"}:
-                self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
+                self._change_modules()
             return True
         if obj.qual == "os.environ":
             if name in {"get", "__getitem__", "__contains__"}:

@@ -207,6 +207,8 @@ class Magics(Channels):
         elif name in {"pip", "conda", "mamba", "uv"}:
             ledger.write_channel("pip", "package installed", keeps_earlier=True)
         elif name in {"matplotlib", "config"}:
+            if "close_figures" in line and "False" in line:
+                ledger.write_channel("mpl:open", "figures left open", keeps_earlier=True)
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
         elif name in {"sql", "R", "Rpush", "Rpull"}:
             self._foreign(name, line, "")

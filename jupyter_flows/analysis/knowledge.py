@@ -200,6 +200,8 @@ axhline axvline annotate text clim sca draw margins axis subplots_adjust twinx t
 get_fignums
 """)
 PYPLOT_LOOKS = words("savefig get_fignums")
+# Of those that take a figure or axes, what makes them the present ones, also below the cell.
+PYPLOT_CHOOSES = words("sca figure axes")
 PYPLOT_ENDS = words("show close clf cla")
 SEABORN_DRAWS = words("""
 histplot kdeplot ecdfplot rugplot scatterplot lineplot boxplot violinplot stripplot swarmplot barplot
