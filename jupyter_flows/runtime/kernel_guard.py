@@ -191,12 +191,33 @@ def end_at_once(shell: Any) -> None:
 
 
 def install(shell: Any, limit: int, parent: int) -> None:
-    """Limit what each cell of a kernel sends, and the kernel's life to that of *parent*."""
+    """Limit what each cell of a kernel sends, and the kernel's life to that of *parent*.
+
+    Each part is put in place also if another cannot be: a kernel of a version that we do not know is better
+    bounded in part than not at all.
+    """
+    failed = []
+    for part, arguments in (
+        (bound_cells, (shell, limit)),
+        (end_with, (parent,)),
+        (lose_nothing, (shell,)),
+        (end_at_once, (shell,)),
+    ):
+        try:
+            part(*arguments)
+        except Exception as error:  # noqa: BLE001 - told, and the other parts come first
+            failed.append(f"{part.__name__}: {type(error).__name__}: {error}")
+    if failed:
+        import sys
+
+        # The kernel's own stderr, not a cell's: this is for who looks into what the kernel logged.
+        print("headless kernel is not guarded in full:", *failed, sep="\n  ", file=sys.__stderr__)
+
+
+def bound_cells(shell: Any, limit: int) -> None:
+    """Limit what each cell sends."""
     import contextlib
 
-    end_with(parent)
-    lose_nothing(shell)
-    end_at_once(shell)
     guard = Guard(shell, limit)
     shell.display_pub.publish = guard.limited_publish
     shell.display_pub.clear_output = guard.limited_clear
