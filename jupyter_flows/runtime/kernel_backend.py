@@ -125,6 +125,11 @@ class CellRunner:
         """Ask, from any thread, that the cell under way be stopped, and that no other begins."""
         self._stop = message
 
+    def kernelspec(self) -> dict[str, str]:
+        """Return what a notebook says of its kernel, in JupyterLab's words."""
+        spec = self._kernel.manager.kernel_spec
+        return {"display_name": spec.display_name, "language": spec.language, "name": self._kernel.name}
+
     def language_info(self) -> dict[str, Any]:
         """Return what the kernel says of its language."""
         client = self._kernel.client

@@ -479,7 +479,11 @@ class _Restored:
 
 
 def _finish(manager: TimedManager, runners: list[CellRunner]) -> None:
-    """Write what kernels say at the end: their language, and the state of widgets."""
+    """Write what kernels say at the end: what they are, their language, and the state of widgets."""
+    if runners:
+        # JupyterLab writes the same when it starts the kernel; where it finds another text, or none, it calls
+        # the notebook changed as soon as it is opened.
+        manager.nb.metadata["kernelspec"] = runners[0].kernelspec()
     alive = [runner for runner in runners if not runner.dead]
     if alive:
         with contextlib.suppress(Exception):

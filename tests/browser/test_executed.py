@@ -70,6 +70,10 @@ def test_each_cell_says_how_it_stood_in_its_run(page: Page, lab, look):
     expect(failed).to_contain_text("IndexError in cell tenth, line 2")
     expect(line(page, "report")).to_contain_text("TriggerFailed")
     expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
+    # The notebook that was executed says only the name of its kernel, as one written by a program does.
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.isReady")
+    assert not page.evaluate("window.jupyterapp.shell.currentWidget.context.model.dirty")
+    expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)
     look("executed-light")
     dark(page, is_on=True)
     look("executed-dark")
