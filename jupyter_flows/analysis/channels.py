@@ -112,9 +112,7 @@ class Channels(Files):
         }:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
         elif qual.startswith("matplotlib.pyplot."):
-            if last in PYPLOT_CHOOSES and node.args and self._is_from_above(node.args[0]):
-                ledger.write_channel("mpl:open", "figure of another cell chosen", keeps_earlier=True)
-            self._pyplot(last, arguments, keywords)
+            self._pyplot(last, arguments, keywords, node)
         elif package == "seaborn":
             self._seaborn(last, keywords)
         elif package == "pandas" and last in {"set_option", "reset_option"}:
@@ -189,9 +187,15 @@ class Channels(Files):
     # -- pictures ----------------------------------------------------------------------------------------
 
     def _pyplot(
-        self, name: str, arguments: Sequence[Value] = (), keywords: Mapping[str, Value] | None = None
+        self,
+        name: str,
+        arguments: Sequence[Value] = (),
+        keywords: Mapping[str, Value] | None = None,
+        node: ast.Call | None = None,
     ) -> None:
         ledger = self.ledger
+        if node is not None:
+            self._choose_figure(name, node)
         if name in {"rc", "rcdefaults", "set_cmap", "switch_backend", "xkcd", "ion", "ioff", "style_context"}:
             ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
             return
@@ -232,6 +236,11 @@ class Channels(Files):
                 ledger.read_channel("mpl:figure")
             self.figure_is_own = False
             ledger.channels["mpl:figure"] = []
+
+    def _choose_figure(self, name: str, node: ast.Call) -> None:
+        """Note a figure of another cell that pyplot is told to draw into: it stays open below."""
+        if name in PYPLOT_CHOOSES and node.args and self._is_from_above(node.args[0]):
+            self.ledger.write_channel("mpl:open", "figure of another cell chosen", keeps_earlier=True)
 
     def _is_from_above(self, node: ast.expr) -> bool:
         """Whether a name in *node* was bound by another cell."""

@@ -140,7 +140,7 @@ def read_cell(walker: Statements, cell: CellSource, *, all_cells: bool, plain_as
     walker.begin_cell()
     parsed = parse(cell.source)
     role = role_of(cell, parsed.tree, bound=ledger.names)
-    if plain_as_tasks and role == "plain":
+    if (plain_as_tasks or all_cells) and role == "plain":
         role = "task"
     options, option_error = _options(cell)
     if option_error is not None:

@@ -12,6 +12,12 @@ from jupyter_flows.cli.present import console, counted, plain, print_json, table
 from jupyter_flows.errors import FlowsError
 
 _MAX_NAMES = 6
+_MARKS = {
+    "channel": ("~", "through a hidden channel"),
+    "declared": ("!", "declared by --after"),
+    "order": ("<", "not to be overtaken, where cells share memory"),
+}
+"""Kinds of edges -> their marks before the number of a cell, and what these say."""
 
 
 @click.command("graph")
@@ -110,13 +116,12 @@ def _show(outlined: dict[str, Any]) -> None:
     out = console()
     upstream: dict[int, list[str]] = {}
     for edge in outlined["edges"]:
-        mark = {"channel": "~", "declared": "!"}.get(edge["kind"], "")
-        if edge["kind"] != "order":
-            upstream.setdefault(edge["to"], []).append(f"{mark}{edge['from']}")
+        mark = _MARKS.get(edge["kind"], ("", ""))[0]
+        upstream.setdefault(edge["to"], []).append(f"{mark}{edge['from']}")
     shown = table("#", "cell", "role", "needs cells", "reads", "writes")
     for cell in outlined["cells"]:
         sources = sorted(
-            dict.fromkeys(upstream.get(cell["index"], ())), key=lambda word: int(word.lstrip("~!"))
+            dict.fromkeys(upstream.get(cell["index"], ())), key=lambda word: int(word.lstrip("~!<"))
         )
         shown.add_row(
             str(cell["index"]),
@@ -137,20 +142,15 @@ def _show(outlined: dict[str, Any]) -> None:
         )
     names = {cell["index"]: cell["name"] for cell in outlined["cells"]}
     for edge in outlined["edges"]:
-        if edge["kind"] != "order":
-            ends = f"  {names[edge['from']]} → {names[edge['to']]}: "
-            out.print(plain(ends), plain(edge["reason"], "bright_black"), sep="")
+        ends = f"  {names[edge['from']]} → {names[edge['to']]}: "
+        note = " (only where cells share memory)" if edge["kind"] == "order" else ""
+        out.print(plain(ends), plain(edge["reason"] + note, "bright_black"), sep="")
     for edge in outlined["denied"]:
         ends = f"  {names[edge['from']]} ↛ {names[edge['to']]}: "
         out.print(plain(ends), plain(f"denied by --not-after: {edge['reason']}", "bright_black"), sep="")
     kinds = {edge["kind"] for edge in outlined["edges"]}
-    notes = [
-        text
-        for kind, text in (("channel", "~ through a hidden channel"), ("declared", "! declared by --after"))
-        if kind in kinds
-    ]
-    edges = sum(edge["kind"] != "order" for edge in outlined["edges"])
-    cells = len(outlined["cells"])
+    notes = [f"{mark} {text}" for kind, (mark, text) in _MARKS.items() if kind in kinds]
+    edges, cells = len(outlined["edges"]), len(outlined["cells"])
     summary = f"{counted(cells, 'cell')}, {counted(edges, 'edge')}" + (
         f"  ({', '.join(notes)})" if notes else ""
     )

@@ -55,6 +55,11 @@ class Inferred(msgspec.Struct, frozen=True, kw_only=True):
     """Every task says ``%%task`` itself, so that nothing is inferred."""
     critical_path: tuple[int, ...]
     """The longest chain of nodes, each of which needs the one before."""
+    order: tuple[InferredEdge, ...] = ()
+    """Nodes that must not overtake another one where tasks share memory (``--parallel threads``)."""
+    shared_levels: tuple[tuple[int, ...], ...] = ()
+    """Levels where they do."""
+    shared_critical_path: tuple[int, ...] = ()
 
     @property
     def widest(self) -> tuple[int, ...]:
@@ -113,32 +118,48 @@ def infer(notebook: NotebookCells, *, by_heading: bool = False) -> Inferred:
         edge for edge in analysis.dependencies if edge.source_index in there and edge.target_index in there
     ]
     counted = [task.index for task in tasks if task.role == "task"]
-    depths, chain = _depths(counted, edges)
-    levels: dict[int, list[int]] = {}
-    for index, depth in depths.items():
-        levels.setdefault(depth, []).append(index)
+    order = [
+        edge for edge in analysis.order_edges if edge.source_index in there and edge.target_index in there
+    ]
+    levels, chain = _levels(counted, edges)
+    shared_levels, shared_chain = _levels(counted, [*edges, *order])
     return Inferred(
         path=notebook.path,
         by_heading=by_heading,
         tasks=tuple(tasks),
-        edges=tuple(
-            InferredEdge(
-                source=edge.source_index,
-                target=edge.target_index,
-                names=edge.names,
-                kind=edge.kind,
-                reason=edge.reason,
-            )
-            for edge in edges
-        ),
-        levels=tuple(tuple(levels[depth]) for depth in sorted(levels)),
+        edges=tuple(map(_inferred, edges)),
+        levels=levels,
         is_declared=not any(
             len(cell.members) > 1 or (info.role == "task" and info.options is None)
             for cell, info in zip(grouped.cells, analysis.cells, strict=True)
             if not has_only_flow_lines(cell.source)
         ),
         critical_path=chain,
+        order=tuple(map(_inferred, order)),
+        shared_levels=shared_levels,
+        shared_critical_path=shared_chain,
     )
+
+
+def _inferred(edge: CellEdge) -> InferredEdge:
+    return InferredEdge(
+        source=edge.source_index,
+        target=edge.target_index,
+        names=edge.names,
+        kind=edge.kind,
+        reason=edge.reason,
+    )
+
+
+def _levels(
+    nodes: Iterable[int], edges: Iterable[CellEdge]
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """Return the nodes level by level, and the longest chain."""
+    depths, chain = _depths(nodes, edges)
+    levels: dict[int, list[int]] = {}
+    for index, depth in depths.items():
+        levels.setdefault(depth, []).append(index)
+    return tuple(tuple(levels[depth]) for depth in sorted(levels)), chain
 
 
 def _depths(nodes: Iterable[int], edges: Iterable[CellEdge]) -> tuple[Mapping[int, int], tuple[int, ...]]:

@@ -41,6 +41,17 @@ def inferred_lines(found: Inferred, *, is_in_notebook: bool = False) -> Iterator
         yield "At once: one; each task needs the one before."
     chain = " → ".join(found.task(index).name for index in found.critical_path)
     yield f"Critical path: {_counted(len(found.critical_path), 'task')}: {chain}."
+    if found.shared_levels != found.levels:
+        widest = [found.task(index).name for index in max(found.shared_levels, key=len)]
+        chain = " → ".join(found.task(index).name for index in found.shared_critical_path)
+        at_once = f"up to {len(widest)} ({_few(widest)})" if len(widest) > 1 else "one"
+        yield (
+            f"Where tasks share memory (--parallel threads), at once: {at_once}; critical path: "
+            f"{_counted(len(found.shared_critical_path), 'task')}: {chain}."
+        )
+        for edge in found.order:
+            upper, lower = found.task(edge.source).name, found.task(edge.target).name
+            yield f"  {lower} must not overtake {upper}: {edge.reason}."
     for task in found.barriers:
         why = "; ".join(task.warnings) or "waits for all above, and all below for it"
         yield f"Barrier: {task.name} (cell {_cells(task)}) {why}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jupyter_flows.analysis import Analysis, CellEdge, CellInfo, analyse
 from jupyter_flows.errors import InvalidOption
@@ -15,7 +15,7 @@ from jupyter_flows.notebook.read import NotebookCells
 def reasons(
     analysis: Analysis, first: str, second: str, *, notebook: NotebookCells | None = None
 ) -> list[str]:
-    """Return lines that say why cell *second* needs cell *first*, or that it does not.
+    """Return lines that say why cell *second* needs cell *first*, must not overtake it, or neither.
 
     Parameters
     ----------
@@ -47,19 +47,28 @@ def reasons(
     lines = [f"  denied by --not-after: {edge.reason}" for edge in denied]
     direct = [edge for edge in analysis.edges if _ends(edge) == (upper.index, lower.index)]
     if direct:
-        return [f"{upper.name} → {lower.name}", *_said(direct), *lines]
-    way = _way(analysis, upper.index, lower.index)
+        needs = any(edge.kind != "order" for edge in direct)
+        head = f"{upper.name} → {lower.name}" if needs else f"{lower.name} must not overtake {upper.name}"
+        return [head, *_said(direct), *lines]
+    way = _way(analysis.dependencies, upper.index, lower.index)
     if way is None:
+        kept = _way(analysis.edges, upper.index, lower.index)
+        if kept is not None:
+            names = " → ".join(analysis.cell(index).name for index in kept)
+            head = f"{lower.name} must not overtake {upper.name}, for what stands between them: {names}"
+            return [head, *lines, *_along(analysis, kept)]
         apart = (
             f"{lower.name} needs nothing of {upper.name}, directly or through others: either may run first"
         )
         return [apart, *lines]
     names = " → ".join(analysis.cell(index).name for index in way)
-    found = [f"{lower.name} needs {upper.name} through others: {names}", *lines]
+    return [f"{lower.name} needs {upper.name} through others: {names}", *lines, *_along(analysis, way)]
+
+
+def _along(analysis: Analysis, way: list[int]) -> Iterator[str]:
     for source, target in itertools.pairwise(way):
-        found.append(f"{analysis.cell(source).name} → {analysis.cell(target).name}")
-        found += _said([edge for edge in analysis.edges if _ends(edge) == (source, target)])
-    return found
+        yield f"{analysis.cell(source).name} → {analysis.cell(target).name}"
+        yield from _said([edge for edge in analysis.edges if _ends(edge) == (source, target)])
 
 
 def _said(edges: list[CellEdge]) -> Iterator[str]:
@@ -97,10 +106,10 @@ def _cell(analysis: Analysis, wanted: str, notebook: NotebookCells | None) -> Ce
     raise InvalidOption(f"no cell is called {wanted!r}; {hint}")
 
 
-def _way(analysis: Analysis, start: int, end: int) -> list[int] | None:
-    """Return the cells of a shortest way along the edges that pass something on."""
+def _way(edges: Iterable[CellEdge], start: int, end: int) -> list[int] | None:
+    """Return the cells of a shortest way along *edges*."""
     following: dict[int, list[int]] = {}
-    for edge in analysis.dependencies:
+    for edge in edges:
         following.setdefault(edge.source_index, []).append(edge.target_index)
     ways = deque([[start]])
     seen = {start}

@@ -88,3 +88,25 @@ def test_what_is_no_flow_is_one_sentence(typed, tmp_path):
     assert (2, "", "Error: gone.ipynb: there is no such file\n") == typed("gone.ipynb")
     notebook(tmp_path / "a.ipynb", "import os", "k = 3")
     assert "there is no flow in it" in typed("a.ipynb")[1]
+
+
+def test_order_counts_where_tasks_share_memory(typed, tmp_path):
+    """Cell 3 changes what cell 2 reads: they run at once as processes only."""
+    notebook(tmp_path / "a.ipynb", "x = [1]", "total = sum(x)", "x.append(2)", "y = x[0]")
+    lines = typed("a.ipynb")[1].splitlines()
+    assert "At once: up to 2 (total, cell-3)." in lines
+    assert (
+        "Where tasks share memory (--parallel threads), at once: one; critical path: 3 tasks: "
+        "total → cell-3 → y." in lines
+    )
+    found = json.loads(typed("a.ipynb", "--json")[1])
+    assert [[2], [3], [4]] == found["shared_levels"]
+    assert [(2, 3, "order")] == [(edge["source"], edge["target"], edge["kind"]) for edge in found["order"]]
+
+
+def test_names_are_those_of_the_graph(typed, tmp_path, capsys):
+    """One cell has one name, whichever command speaks of it."""
+    notebook(tmp_path / "a.ipynb", *CELLS)
+    inferred = [task["name"] for task in json.loads(typed("a.ipynb", "--json")[1])["tasks"]]
+    run_command(["graph", str(tmp_path / "a.ipynb"), "--all-cells", "--json"])
+    assert inferred == [cell["name"] for cell in json.loads(capsys.readouterr().out)[0]["cells"]]
