@@ -21,7 +21,6 @@ Imports neither the flow's code nor anything that could load it; no papermill, n
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import queue
 import shutil
@@ -31,7 +30,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,11 +45,11 @@ from jupyter_flows.agent.crew import (
     CREW_GONE,
     Crew,
     SpareOrder,
-    crew_marker,
     remove_crew_files,
     remove_sockets,
 )
 from jupyter_flows.agent.link import run_link
+from jupyter_flows.agent.order import Order, environment_of_runs, run_variables, settings_from
 from jupyter_flows.agent.policy import (
     HandedBack,
     Nothing,
@@ -62,6 +60,13 @@ from jupyter_flows.agent.policy import (
     open_tasks_ended,
     trusted_until,
 )
+from jupyter_flows.agent.run_directory import (
+    CARD_NAME,
+    KeeperCard,
+    lock_directory,
+    private,
+    write_private,
+)
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
@@ -69,7 +74,6 @@ from jupyter_flows.errors import FlowsError, LeaseLost, RunNotStarted, ServerFau
 from jupyter_flows.run_configs.base import LaunchPlan, run_config_from_ref
 from jupyter_flows.runtime.processes import adopt_orphans, start_ticks
 from jupyter_flows.runtime.redact import message as safe_message
-from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.base import utc_now
 from jupyter_flows.schema.runs import (
     FinishItem,
@@ -87,45 +91,7 @@ from jupyter_flows.settings import Settings
 LONGEST_HEARTBEAT_S = 2.0
 """A cancel is learnt from the answer to a heartbeat, so a beat is never rarer than a person's patience."""
 PIPE_DRAIN_S = 5.0
-SECRET_VARIABLES = ("JUPYTER_FLOWS_API_TOKEN", "JUPYTER_FLOWS_API_URL", "JUPYTER_FLOWS_DATABASE_URL")
-"""What no process of a run gets: the run's process has no way to the server."""
-
 _decode_line = msgspec.json.Decoder(PipeItem)
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent tells a keeper on its standard input."""
-
-    claim: Claim
-    api_url: str
-    follow: bool = False
-    """The address was found in the home, not configured: look there again when nobody answers."""
-    settings: dict[str, Any]
-    env: dict[str, str] = {}
-    import_paths: tuple[str, ...] = ()
-    show_logs: bool = False
-
-
-class KeeperCard(msgspec.Struct, frozen=True, kw_only=True):
-    """``keeper.json``: who keeps the run, and what another needs to finish the delivery (0600)."""
-
-    run_id: str
-    run_name: str
-    token: int
-    run_token: str
-    api_url: str
-    follow: bool = False
-    pid: int
-    started: str
-    on_lost: str
-    marker: str
-    crew: str = ""
-    """The spare crew that the run took, whose processes and files are the run's."""
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Markers of every process of the run."""
-        return (self.marker, crew_marker(self.crew)) if self.crew else (self.marker,)
 
 
 class _Exited(msgspec.Struct, frozen=True):
@@ -246,7 +212,7 @@ class Keeper:
             environ=self._environment(), run_directory=self.directory
         )
         claim_file = self.directory / "claim.json"
-        _write_private(claim_file, msgspec.json.encode(msgspec.structs.replace(self._claim, run_token="")))
+        write_private(claim_file, msgspec.json.encode(msgspec.structs.replace(self._claim, run_token="")))
         env = {
             **plan.env,
             **run_variables(self._settings),
@@ -281,7 +247,7 @@ class Keeper:
         """Start a fresh process for the run; return it and the end of the pipe on which it reports."""
         read_fd, write_fd = os.pipe()
         try:
-            with open(self.directory / "process.log", "ab", opener=_private) as log:
+            with open(self.directory / "process.log", "ab", opener=private) as log:
                 process = subprocess.Popen(  # noqa: S603 - argv from our own launcher, no shell
                     # -P: a json.py beside the user's notebook must not replace the library's.
                     [plan.argv[0], "-P", *plan.argv[1:]],
@@ -493,10 +459,10 @@ class Keeper:
             marker=self._marker,
             crew=self._crew.id if self._crew is not None else "",
         )
-        _write_private(self.directory / "keeper.json", msgspec.json.encode(card))
+        write_private(self.directory / CARD_NAME, msgspec.json.encode(card))
 
     def _forget(self) -> None:
-        (self.directory / "keeper.json").unlink(missing_ok=True)
+        (self.directory / CARD_NAME).unlink(missing_ok=True)
 
     def _say(self, text: str) -> None:
         # The terminal of a dead agent is gone: then there is nobody to say it to.
@@ -521,51 +487,6 @@ class Keeper:
 
     def _tidied(self) -> bool:
         return self._pid != 0 and start_ticks(self._pid) is None
-
-
-def lock_directory(directory: Path) -> int | None:
-    """Take the run directory for this process, as long as it lives; None if another has it."""
-    fd = os.open(directory / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def environment_of_runs(order: Order | SpareOrder) -> dict[str, str]:
-    """Return what every run of the agent finds in its environment."""
-    environ = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-    if order.import_paths:
-        paths = [*order.import_paths, environ.get("PYTHONPATH", "")]
-        environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    return {**environ, **order.env}
-
-
-def run_variables(settings: Settings) -> dict[str, str]:
-    """Return the variables by which a run's process knows its keeper and its home."""
-    return {
-        "JUPYTER_FLOWS_KEEPER_PID": str(os.getpid()),
-        "JUPYTER_FLOWS_HOME": str(settings.home),
-        "JUPYTER_FLOWS_ENVIRONMENT_POLICY": settings.environment_policy,
-    }
-
-
-def settings_from(values: Mapping[str, Any]) -> Settings:
-    """Return the settings that an agent sent along."""
-    return Settings(**{**values, "home": Path(values["home"])})
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb", opener=_private) as stream:
-        stream.write(data)
-    temporary.replace(path)
 
 
 def main() -> int:

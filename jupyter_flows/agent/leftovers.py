@@ -18,8 +18,8 @@ import msgspec
 
 from jupyter_flows.agent.children import sweep
 from jupyter_flows.agent.crew import remove_crew_files
-from jupyter_flows.agent.keeper import KeeperCard, lock_directory
 from jupyter_flows.agent.policy import open_tasks_ended
+from jupyter_flows.agent.run_directory import CARD_NAME, KeeperCard, lock_directory
 from jupyter_flows.client.backoff import Backoff
 from jupyter_flows.client.reporter import FINAL, Deliverer
 from jupyter_flows.client.spool import Spool
@@ -58,7 +58,7 @@ def recover(
     if lock is None:
         return False
     try:
-        if not (directory / "keeper.json").exists():
+        if not (directory / CARD_NAME).exists():
             return True
         sweep(*card.markers, own_children=False)
         if card.crew:
@@ -74,7 +74,7 @@ def recover(
             done = _hand_back(card, "its keeper died before the run began", api=api, stop=stop)
         if done:
             (directory / "claim.json").unlink(missing_ok=True)
-            (directory / "keeper.json").unlink(missing_ok=True)
+            (directory / CARD_NAME).unlink(missing_ok=True)
         return done
     finally:
         os.close(lock)

@@ -21,9 +21,10 @@ from typing import Any
 
 import msgspec
 
-from jupyter_flows.agent.keeper import SECRET_VARIABLES, KeeperCard, Order
 from jupyter_flows.agent.leftovers import kept_runs, recover
 from jupyter_flows.agent.link import run_link
+from jupyter_flows.agent.order import SECRET_VARIABLES, Order
+from jupyter_flows.agent.run_directory import KeeperCard
 from jupyter_flows.agent.spares import Spare, Spares, clear_left_crews
 from jupyter_flows.client.api import FlowsApi
 from jupyter_flows.client.backoff import Backoff

@@ -21,7 +21,8 @@ import msgspec
 
 from jupyter_flows.agent.children import sweep
 from jupyter_flows.agent.crew import SpareOrder, crew_directory, crew_marker, remove_crew_files
-from jupyter_flows.agent.keeper import SECRET_VARIABLES, Order, lock_directory
+from jupyter_flows.agent.order import SECRET_VARIABLES, Order
+from jupyter_flows.agent.run_directory import lock_directory
 from jupyter_flows.runtime.known_imports import last_kernel, lately, recalled
 from jupyter_flows.schema.agents import Claim
 from jupyter_flows.schema.base import new_id
