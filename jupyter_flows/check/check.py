@@ -140,6 +140,11 @@ def _kernels(
 def _cells(notebook: NotebookCells, analysis: Analysis) -> dict[int, Cell]:
     """Return what is run of each cell that is part of the flow."""
     found = {}
+    passed: dict[int, set[str]] = {}
+    for edge in analysis.edges:
+        stays = edge.source_index in analysis.together and edge.target_index in analysis.together
+        if edge.kind == "data" and not stays:
+            passed.setdefault(edge.source_index, set()).update(edge.names)
     for cell, info in zip(notebook.cells, analysis.cells, strict=True):
         if info.role == "skip" or not cell.source.strip() or has_only_flow_lines(cell.source):
             continue
@@ -150,6 +155,7 @@ def _cells(notebook: NotebookCells, analysis: Analysis) -> dict[int, Cell]:
             when=info.options.when if info.options else None,
             wrapping=map_wrapping(info.options),
             may_raise="raises-exception" in cell.tags,
+            passed=tuple(sorted(passed.get(info.index, ()))),
         )
     return found
 
@@ -203,7 +209,9 @@ class _Check:
         edges = [
             (edge.source_index, edge.target_index)
             for edge in self._analysis.dependencies
-            if edge.target_index in judged and edge.source_index not in view.replayed
+            if edge.target_index in judged
+            and edge.source_index not in view.replayed
+            and self._findings.can_be_unused((edge.source_index, edge.target_index))
         ]
         unused = unused_edges(edges, changes, left_out=left_out, reference=reference)
         return Report(
@@ -220,6 +228,8 @@ class _Check:
             ),
             unstable=self._findings.unstable(reference),
             unused=tuple(self._findings.unused(pair) for pair in unused),
+            not_compared=tuple(self._findings.not_compared(reference, judged)),
+            lost=tuple(self._findings.lost(reference)),
             notes=tuple(self._findings.notes(reference, len(left_out), candidates)),
         )
 

@@ -8,6 +8,7 @@ client hold counters and addresses. What is looked at is not consumed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import types
@@ -66,6 +67,42 @@ def short(value: Any) -> str:
     except Exception:  # noqa: BLE001 - see digest
         text = ""
     return text if 0 < len(text) <= 40 else type(value).__name__
+
+
+def lost(value: Any) -> list[str] | None:
+    """Return which attributes a pickled copy of *value* lacks; none: it is another value; None: nothing.
+
+    Large buffers are not copied for it. What cannot be pickled is no copy, so nothing is lost in one.
+
+    Examples
+    --------
+    >>> lost([1, 2]) is None
+    True
+    """
+    if type(value) in _PLAIN or isinstance(value, (type, types.ModuleType, types.FunctionType)):
+        return None
+    try:
+        import pickle
+        import warnings
+
+        try:
+            import cloudpickle as writer
+        except ImportError:
+            writer = pickle
+        with warnings.catch_warnings(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+            warnings.simplefilter("ignore")
+            buffers: list[Any] = []
+            copied = pickle.loads(  # noqa: S301 - what was written a line above
+                writer.dumps(value, protocol=5, buffer_callback=buffers.append), buffers=buffers
+            )
+            names = sorted(set(_public(value)) - set(_public(copied)))
+            return names or ([] if digest(value) != digest(copied) else None)
+    except Exception:  # noqa: BLE001 - objects of users raise what they like when they are pickled
+        return None
+
+
+def _public(value: Any) -> list[str]:
+    return [name for name in getattr(value, "__dict__", None) or () if not str(name).startswith("_")]
 
 
 def _hash(*parts: object) -> str:

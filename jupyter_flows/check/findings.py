@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from jupyter_flows.check.plan import GraphView
 from jupyter_flows.check.report import (
     CellRef,
     Difference,
+    LostInPassing,
+    NotCompared,
     Unstable,
     UnusedEdge,
     difference_sentence,
@@ -65,6 +67,45 @@ class Findings:
                 )
             )
         return tuple(found)
+
+    def not_compared(self, reference: Reference, judged: Collection[int]) -> Iterator[NotCompared]:
+        """Tell of cells of which nothing was compared."""
+        for cell in self._view.cells:
+            if cell in reference.failed:
+                why = "failed"
+            elif cell not in judged:
+                why = "a cell that it needs failed"
+            elif not reference.seen[cell].facets:
+                why = "gives nothing that could differ"
+            elif not reference.can_tell(cell):
+                why = "not deterministic"
+            else:
+                continue
+            yield NotCompared(cell=self.ref(cell), why=why)
+
+    def lost(self, reference: Reference) -> Iterator[LostInPassing]:
+        """Tell of values that tasks in processes of their own would get changed, each name once."""
+        told: set[tuple[str, tuple[str, ...]]] = set()
+        for cell in self._view.cells:
+            for name, attributes in reference.seen[cell].lost.items():
+                if (name, attributes) not in told:
+                    told.add((name, attributes))
+                    yield LostInPassing(cell=self.ref(cell), name=name, attributes=attributes)
+
+    def can_be_unused(self, pair: tuple[int, int]) -> bool:
+        """Whether comparing would have shown that an edge matters.
+
+        Not of what both cells change: of axes, clients and the like only the class and the text are compared.
+        """
+        shared = set(self._analysis.shared)
+        changed = {*self._analysis.cell(pair[0]).mutates, *self._analysis.cell(pair[1]).mutates}
+        names = {
+            name
+            for edge in self._analysis.dependencies
+            if (edge.source_index, edge.target_index) == pair
+            for name in edge.names
+        }
+        return names.isdisjoint(shared | changed) and not any(name.startswith("mpl:") for name in names)
 
     def unused(self, pair: tuple[int, int]) -> UnusedEdge:
         """Tell of an edge that made no difference."""

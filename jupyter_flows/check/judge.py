@@ -38,6 +38,10 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
             expected, seen, aside=self.unstable.get(cell, frozenset()), writes=self.writes[cell]
         )
 
+    def is_steady(self, cell: int) -> bool:
+        """Whether all that the cell gives is the same each time."""
+        return cell not in self.failed and not self.unstable.get(cell)
+
     def can_tell(self, cell: int) -> bool:
         """Whether the cell gives anything that could differ."""
         return bool(set(self.seen[cell].facets) - self.unstable.get(cell, frozenset()))
@@ -136,9 +140,16 @@ def unused_edges(
     left_out: Collection[int],
     reference: Reference,
 ) -> list[tuple[int, int]]:
-    """Return the edges whose upper cell was left out while the lower one stayed what it is."""
+    """Return the edges whose upper cell was left out while the lower one stayed what it is.
+
+    Only where all of both cells was compared: of the rest nobody knows whether it mattered.
+    """
     return [
         (source, target)
         for source, target in sorted(set(edges))
-        if source in left_out and (source, target) not in changes and reference.can_tell(target)
+        if source in left_out
+        and (source, target) not in changes
+        and reference.can_tell(target)
+        and reference.is_steady(source)
+        and reference.is_steady(target)
     ]

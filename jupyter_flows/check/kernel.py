@@ -33,6 +33,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     wrapping: dict[str, Any] | None = None
     """What ``--map`` asks for; a kept result (``--cache-for``) would prove nothing."""
     may_raise: bool = False
+    passed: tuple[str, ...] = ()
+    """Names whose values later cells get, in processes of their own as copies."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     """Class of the exception, or how the process died."""
     has_died: bool = False
+    lost: dict[str, tuple[str, ...]] = {}
+    """By name: which attributes a pickled copy of the value lacks; empty if it is another one altogether."""
     outside: tuple[str, ...] = ()
     """Files elsewhere that were opened for writing, with ``new`` or ``old`` before the path."""
 
@@ -130,6 +134,7 @@ class ProbeKernel:
             "cells": self._cells,
             "root": str(self._root),
             "cell_limit_s": self._cell_limit_s,
+            "tries_passing": seconds is None,
             "results": str(results),
             "deadline": None if deadline_s is None else time.time() + deadline_s,
         }
@@ -203,6 +208,7 @@ def _read(results: Path) -> dict[int, Seen]:
                     shown=line["shown"],
                     seconds=line["seconds"],
                     error=line["error"],
+                    lost={name: tuple(attributes) for name, attributes in line["lost"].items()},
                     outside=tuple(line["outside"]),
                 )
             continue

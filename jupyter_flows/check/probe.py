@@ -64,7 +64,8 @@ class Probe:
     request : dict
         ``cells`` (number to what is run and looked at), ``nodes`` and ``roots`` (the forest), ``root`` (the
         working directory), ``results`` (the file for observations), ``deadline`` (of ``time.time()``; no
-        branch is begun later), ``cell_limit_s`` (a fork whose cell takes longer is ended).
+        branch is begun later), ``cell_limit_s`` (a fork whose cell takes longer is ended), ``tries_passing``
+        (whether to see what of the values would be lost between processes).
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -74,6 +75,7 @@ class Probe:
         self._results = request["results"]
         self._deadline = request.get("deadline")
         self._cell_limit_s = request.get("cell_limit_s")
+        self._tries_passing = request.get("tries_passing")
         self._clock: Any = None
         self._shell: Any = None
         self._display: list[Any] = []
@@ -276,7 +278,14 @@ class Probe:
                 seen[f"name:{name}"] = _digest.digest(value)
                 shown[name] = _digest.short(value)
         del keep
-        self._say(node, seen, shown, began=began, seconds=seconds, error="" if cell["may_raise"] else error)
+        lost = {}
+        for name in cell["passed"] if self._tries_passing else ():
+            if name in names:
+                found = _digest.lost(names[name])
+                if found is not None:
+                    lost[name] = found
+        error = "" if cell["may_raise"] else error
+        self._say(node, seen, shown, began=began, seconds=seconds, error=error, lost=lost)
 
     def _outputs(self, seen: dict[str, str], printed: str, complained: str) -> None:
         if printed:
@@ -311,6 +320,7 @@ class Probe:
         began: float,
         seconds: float | None = None,
         error: str = "",
+        lost: dict[str, list[str]] | None = None,
     ) -> None:
         spent = time.perf_counter() - began if seconds is None else seconds
         outside = sorted(self._outside)
@@ -321,6 +331,7 @@ class Probe:
                 "shown": shown,
                 "seconds": spent,
                 "error": error,
+                "lost": lost or {},
                 "outside": outside,
             }
         )

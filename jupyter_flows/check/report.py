@@ -62,6 +62,22 @@ class FailedCell(msgspec.Struct, frozen=True, kw_only=True):
     raised: str
 
 
+class NotCompared(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell of which nothing could be compared."""
+
+    cell: CellRef
+    why: str
+
+
+class LostInPassing(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that is not the same in another process."""
+
+    cell: CellRef
+    name: str
+    attributes: tuple[str, ...] = ()
+    """What a copy lacks; empty if it is not equal otherwise."""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What :func:`check_notebook` found."""
 
@@ -77,13 +93,25 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[FailedCell, ...] = ()
     unstable: tuple[Unstable, ...] = ()
     unused: tuple[UnusedEdge, ...] = ()
+    not_compared: tuple[NotCompared, ...] = ()
+    """Cells of which nothing was compared, neither value nor output, and why."""
+    lost: tuple[LostInPassing, ...] = ()
+    """Values that tasks in processes of their own would get changed."""
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
 
     @property
     def holds(self) -> bool:
-        """Whether every cell that could be judged gave by the graph what it gives from top to bottom."""
-        return not self.differences and not self.failed
+        """Whether each cell that was compared gave by the graph what it gives from top to bottom.
+
+        Where cells were run and none could be compared, nothing is proved.
+        """
+        return not self.differences and not self.failed and (not self.cells or self.compared > 0)
+
+    @property
+    def compared(self) -> int:
+        """How many cells were compared, wholly or in part."""
+        return self.cells - len(self.not_compared)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -91,6 +119,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         said = [f"{_first_up(failed_sentence(item))}" for item in self.failed]
         said += [_first_up(item.sentence) for item in self.differences]
         said += [_first_up(unstable_sentence(item)) for item in self.unstable]
+        said += [lost_sentence(item) for item in self.lost]
         said += [unused_sentence(item) for item in self.unused]
         return (*said, *self.notes, self.summary)
 
@@ -103,14 +132,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         done = f"{self.cells} cells from top to bottom, alone with what the graph gives them in {orders}"
         if self.left_out:
             done += f", and with each of {self.left_out} left out"
-        if self.holds:
+        aside = ""
+        if self.not_compared:
+            left = len(self.not_compared)
+            aside = f"; {left} {'was' if left == 1 else 'were'} not compared: {self._why_not()}"
+        if self.holds and not aside:
             return f"The graph holds: {done}; no cell differs."
+        if self.holds:
+            return f"The graph holds for {self.compared} of {self.cells} cells ({done}){aside}."
+        if not self.differences and not self.failed:
+            return f"The graph is not proved: no cell could be compared: {self._why_not()}."
         found = [
             f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
             for items, word in ((self.differences, "difference"), (self.failed, "failed cell"))
             if items
         ]
-        return f"The graph is not proved: {' and '.join(found)} ({done})."
+        return f"The graph is not proved: {' and '.join(found)} ({done}){aside}."
+
+    def _why_not(self) -> str:
+        reasons: dict[str, list[int]] = {}
+        for item in self.not_compared:
+            reasons.setdefault(item.why, []).append(item.cell.index)
+        return "; ".join(
+            f"cell{'' if len(cells) == 1 else 's'} {', '.join(map(str, cells))} ({why})"
+            for why, cells in reasons.items()
+        )
 
     @property
     def text(self) -> str:
@@ -134,6 +180,17 @@ def unstable_sentence(unstable: Unstable) -> str:
     return (
         f"{unstable.cell} is not deterministic: {what} differ{_s(unstable)} between two runs from top to "
         f"bottom (time, random numbers without a seed, something outside?), and {_was(unstable)} left aside"
+    )
+
+
+def lost_sentence(lost: LostInPassing) -> str:
+    """Say what of a value is lost between processes, and what to do."""
+    names = " and ".join(f"`{name}`" for name in lost.attributes[:3])
+    what = f"{names} of it is lost" if len(lost.attributes) == 1 else f"{names} of it are lost"
+    return (
+        f"Warning: `{lost.name}` of {lost.cell} does not survive being passed between processes "
+        f"({what if names else 'its copy is another value'}): run with --parallel threads or off, or keep it "
+        "in a variable of its own"
     )
 
 

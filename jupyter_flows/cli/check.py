@@ -45,7 +45,8 @@ def command(
     """Run NOTEBOOK from top to bottom and by its graph, and name each cell that then gives something else.
 
     Its cells are run many times, in a copy of its directory; the notebook itself is not changed. Exit code:
-    0 the graph holds, 1 it does not, 2 it could not be checked.
+    0 the graph holds for all cells that could be compared, 1 it does not, a cell failed or none could be
+    compared, 2 it could not be checked.
     """
     from jupyter_flows.check import check_notebook
 

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_flows.check import check_notebook
+from jupyter_flows.check.findings import Findings
+from jupyter_flows.check.plan import view_of
+from jupyter_flows.check.report import CellRef, NotCompared, Report
 from jupyter_flows.errors import InvalidNotebook, InvalidOption, KernelNotFound
+from tests.analysis.cases import graph
 from tests.registering.conftest import notebook
 
 RIGHT = (
@@ -259,3 +263,60 @@ def test_python_random_numbers_go_on_where_processes_part(tmp_path):
     cells = ["import random\nrandom.seed(3)", "a = 1", "b = 2", "x = random.random()", "y = random.random()"]
     report = check_notebook(notebook(tmp_path / "random.ipynb", *cells))
     assert report.holds, report.text
+
+
+UNSURE = (
+    "import time\nclass Box:\n    def __getstate__(self):\n        return {'size': 3}",
+    "%%task load\nbox = Box()\nbox.unit = 'm'",
+    "%%task now\nnow = time.time_ns()",
+    "%%task later\nlater = now + 1",
+    "%%task use\nused = box.unit + '2'",
+    "%%task rest\npass",
+)
+
+
+def test_the_verdict_says_what_was_not_compared_and_what_processes_would_lose(tmp_path):
+    """Most of a notebook may be left aside: that is no proof of it. What is left aside gets no hint."""
+    report = check_notebook(notebook(tmp_path / "unsure.ipynb", *UNSURE))
+    assert report.holds
+    assert (
+        3,
+        [(3, "not deterministic"), (4, "not deterministic"), (6, "gives nothing that could differ")],
+    ) == (
+        report.compared,
+        [(item.cell.index, item.why) for item in report.not_compared],
+    )
+    assert report.summary.startswith("The graph holds for 3 of 6 cells (")
+    assert report.summary.endswith(
+        "; 3 were not compared: cells 3, 4 (not deterministic); cell 6 (gives nothing that could differ)."
+    )
+    assert report.unused == ()
+    # An attribute that was put onto the object is not pickled with it, as with data frames.
+    assert [("load", "box", ("unit",))] == [
+        (item.cell.name, item.name, item.attributes) for item in report.lost
+    ]
+    assert (
+        "Warning: `box` of cell 2 (load) does not survive being passed between processes (`unit` of it is lost): "
+        "run with --parallel threads or off, or keep it in a variable of its own"
+    ) in report.lines
+
+
+def test_where_nothing_can_be_compared_nothing_is_proved():
+    cell = CellRef(index=1, name="now")
+    left = NotCompared(cell=cell, why="not deterministic")
+    report = Report(path="n.ipynb", cells=1, runs=2, seed=0, not_compared=(left,))
+    assert (report.compared, report.holds) == (0, False)
+    assert report.summary == "The graph is not proved: no cell could be compared: cell 1 (not deterministic)."
+
+
+def test_an_edge_through_what_is_not_looked_into_gets_no_hint():
+    """Of axes only the class and the text are compared: that a title came out alike proves nothing."""
+    analysis = graph(
+        "import matplotlib.pyplot as plt",
+        "fig, ax = plt.subplots()",
+        "ax.plot([1])\nn = 1",
+        "ax.set_title('t')",
+        "print(n)",
+    )
+    findings = Findings(analysis, view_of(analysis, range(1, 6), setup=()))
+    assert [False, True] == [findings.can_be_unused(pair) for pair in ((3, 4), (3, 5))]
