@@ -39,6 +39,9 @@ from jupyter_flows.notebook.cell_task import CellTask
 _one_at_a_time = threading.RLock()
 """There is one ``sys.modules['__main__']``."""
 
+_NOTHING: Any = object()
+"""Stands for no value."""
+
 FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 """``from __future__ import`` of one cell holds in all later ones, in a kernel and here."""
 
@@ -64,6 +67,8 @@ class NamespaceBackend:
         self._has_begun = False
         self._restored: list[tuple[int, dict[str, Any]]] = []
         """What cells made that need not run, by their places in the notebook, where it is not set yet."""
+        self._laid: list[tuple[int, dict[str, tuple[Any, Any]]]] = []
+        """What is set of them, from top to bottom: by name the value, and what was there before."""
         self.module = ModuleType("__main__", "A notebook that runs as a flow.")
         self._shell = Shell(self.module)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -82,31 +87,35 @@ class NamespaceBackend:
         del inputs
         assert isinstance(task, CellTask)
         with _one_at_a_time, _as_main(self.module):
-            namespace = self.module.__dict__
             if not self._has_begun:
                 self._has_begun = True
-                namespace.update(self._parameters)
+                self.module.__dict__.update(self._parameters)
             self._set_restored(above=task.index)
-            if task.when is not None and not self._holds(task, task.when):
-                raise SKIP(skip_message(task))
-            wrapper = self._wrapper(task, str(context.get("flow_run_name") or "of the flow"))
-            try:
-                if timeout_s is None:
-                    self._run(task, wrapper)
-                else:
-                    call_within(timeout_s, lambda: self._run(task, wrapper))
-            except BaseException:
-                if wrapper is not None:
-                    wrapper.stop()
-                raise
-            if task.role == "parameters":
-                namespace.update(self._parameters)
-            values = {name: namespace[name] for name in sorted(task.writes) if name in namespace}
+            with self._without_restored(below=task.index):
+                return self._called(task, context, timeout_s)
+
+    def _called(self, task: CellTask, context: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+        namespace = self.module.__dict__
+        if task.when is not None and not self._holds(task, task.when):
+            raise SKIP(skip_message(task))
+        wrapper = self._wrapper(task, str(context.get("flow_run_name") or "of the flow"))
+        try:
+            if timeout_s is None:
+                self._run(task, wrapper)
+            else:
+                call_within(timeout_s, lambda: self._run(task, wrapper))
+        except BaseException:
             if wrapper is not None:
-                wrapper.ended()
-                if wrapper.hit:
-                    raise CellKept(kept_message(wrapper.hit), values)
-            return values
+                wrapper.stop()
+            raise
+        if task.role == "parameters":
+            namespace.update(self._parameters)
+        values = {name: namespace[name] for name in sorted(task.writes) if name in namespace}
+        if wrapper is not None:
+            wrapper.ended()
+            if wrapper.hit:
+                raise CellKept(kept_message(wrapper.hit), values)
+        return values
 
     def _wrapper(self, task: CellTask, run: str) -> CellWrapper | None:
         if task.wrapping is None:
@@ -138,7 +147,35 @@ class NamespaceBackend:
         """Set what the restored cells above cell number *above* made, from top to bottom."""
         self._restored.sort(key=lambda made: made[0])
         while self._restored and self._restored[0][0] < above:
-            self.module.__dict__.update(self._restored.pop(0)[1])
+            index, made = self._restored.pop(0)
+            namespace = self.module.__dict__
+            self._laid.append((index, {name: (made[name], namespace.get(name, _NOTHING)) for name in made}))
+            namespace.update(made)
+
+    @contextmanager
+    def _without_restored(self, *, below: int) -> Iterator[None]:
+        """Take back what restored cells below cell number *below* made, as long as that one runs.
+
+        One that is tried again runs after cells that stand below it.
+        """
+        namespace = self.module.__dict__
+        lifted: list[tuple[dict[str, tuple[Any, Any]], str]] = []
+        for index, laid in reversed(self._laid):
+            for name, (value, before) in laid.items() if index > below else ():
+                # What a cell has put in its place since is not ours to take back.
+                if namespace.get(name, _NOTHING) is value:
+                    lifted.append((laid, name))
+                    if before is _NOTHING:
+                        del namespace[name]
+                    else:
+                        namespace[name] = before
+        try:
+            yield
+        finally:
+            for laid, name in reversed(lifted):
+                value, _ = laid[name]
+                laid[name] = (value, namespace.get(name, _NOTHING))
+                namespace[name] = value
 
     def close(self) -> None:
         """Close the event loop that cells with ``await`` shared."""

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from datetime import timedelta
 
 import pytest
 
@@ -283,6 +284,34 @@ def test_restored_cells_give_what_they_made_where_they_stand(restored):
     done = FlowRunner(flow).run(task_states=given)
     assert done.result[parts[3]].result == plain[3]
     assert done.result[parts[1]].result["y"] in ([1], [1, 2])
+
+
+def test_a_cell_that_is_tried_again_sees_nothing_of_restored_cells_below():
+    """While it waits for its next try, a cell below runs, with what a restored one above that one made."""
+    tried = (
+        "if 'once' not in globals():\n    once = True\n    raise OSError\ny = (x, globals().get('w'))\nx = 7"
+    )
+    parts = [
+        cell("x = 1", name="first", writes=("x",)),
+        cell(
+            tried,
+            name="again",
+            writes=("x", "y"),
+            index=2,
+            max_retries=1,
+            retry_delay=timedelta(seconds=0.05),
+        ),
+        cell("x = w = 5", name="kept", writes=("w", "x"), index=3),
+        cell("z = (x, w, 'y' in globals())", name="below", writes=("z",), index=4),
+        cell("last = (x, y)", name="last", writes=("last",), index=5),
+    ]
+    flow = notebook(*parts, edges=[(0, 1), (2, 3), (1, 4), (3, 4)])
+    done = FlowRunner(flow).run(task_states={parts[2]: state.Success(result={"x": 5, "w": 5})})
+    assert [done.result[parts[at]].result for at in (1, 3, 4)] == [
+        {"x": 7, "y": (1, None)},
+        {"z": (5, 5, False)},
+        {"last": (5, (1, None))},
+    ]
 
 
 def test_two_runs_share_nothing():
