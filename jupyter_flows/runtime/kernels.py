@@ -113,6 +113,7 @@ class Kernel:
         self._extra_arguments = extra_arguments
         self._process: Any = None
         self._stopped = False
+        self._ends_until: float | None = None
         self._oom: OomWatch | None = None
         self._group: LimitedGroup | None = None
         self._killed_for: str | None = None
@@ -160,8 +161,9 @@ class Kernel:
         self._stopped = True
         try:
             if self.client is not None:
-                if not now and self.is_alive():
-                    self._ask_to_end()
+                if not now:
+                    self.ask_to_end()
+                    self._wait_until_ended()
                 if self._connection is not None:
                     self._connection.close()
                 self.client.stop_channels()
@@ -176,11 +178,18 @@ class Kernel:
             if self._owned is not None:
                 self._owned.remove()
 
-    def _ask_to_end(self) -> None:
-        """Ask the kernel to end, and wait a moment; the manager would interrupt it, and that is logged."""
-        self.client.shutdown()
-        until = time.monotonic() + ENDING_GRACE_S
-        while self.is_alive() and time.monotonic() < until:
+    def ask_to_end(self) -> None:
+        """Ask the kernel to end as a program does: it flushes files that cells left open, and says goodbye.
+
+        Several kernels can be asked before :meth:`stop` waits for each.
+        """
+        if self.client is not None and self._ends_until is None and self.is_alive():
+            self._ends_until = time.monotonic() + ENDING_GRACE_S
+            # The manager would interrupt it first, and that is logged.
+            self.client.shutdown()
+
+    def _wait_until_ended(self) -> None:
+        while self._ends_until is not None and self.is_alive() and time.monotonic() < self._ends_until:
             time.sleep(0.005)
 
     # -- use ---------------------------------------------------------------------------------------

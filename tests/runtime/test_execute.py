@@ -95,6 +95,22 @@ def test_success_is_zero_and_leaves_the_executed_notebook_alone(typed: Typed, tm
     assert {"in.ipynb", "in.executed.ipynb", "t"} == {path.name for path in tmp_path.iterdir()} - {"home"}
 
 
+def test_each_kernel_ends_as_a_program_does(typed: Typed, tmp_path: Path) -> None:
+    """What a cell wrote into a file and did not flush is there, whichever of several processes had it."""
+    cell = """%%task {0}
+print(os.getpid())
+time.sleep(2)  # the other has a kernel of its own meanwhile
+left_{0} = open('left-{0}', 'w')
+_ = left_{0}.write('{0}')
+"""
+    write_notebook(tmp_path / "in.ipynb", "import os, time", cell.format("a"), cell.format("b"))
+    done = typed("in.ipynb", "--parallel", "processes")
+    assert (0, "") == (done.returncode, done.stderr)
+    found = executed(tmp_path)
+    assert found.text(1) != found.text(2)
+    assert ["a", "b"] == [(tmp_path / f"left-{name}").read_text() for name in ("a", "b")]
+
+
 def test_failure_is_one_and_says_how_to_go_on(typed: Typed, tmp_path: Path) -> None:
     """With the command to type, and the checkpoint beside the executed notebook."""
     write_notebook(tmp_path / "in.ipynb", *CHAIN)
