@@ -196,6 +196,7 @@ def install(shell: Any, asked: dict[str, Any]) -> None:
             return wrapper.visit(tree)
 
     under_way = 0
+    is_well = True
 
     def begins(_info: Any) -> None:
         nonlocal under_way
@@ -204,13 +205,14 @@ def install(shell: Any, asked: dict[str, Any]) -> None:
     def ended(result: Any) -> None:
         # Within the execution of the cell: what is said is said in it, and nothing that is asked of the
         # kernel afterwards counts as done by the cell.
-        nonlocal under_way
+        nonlocal under_way, is_well
         under_way -= 1
+        is_well = is_well and result.success
         if under_way > 0:
-            return  # what a magic runs is a cell, too: %%capture
+            return  # what a magic runs is a cell, too: %%capture, which ends well even if that fails
         shell.events.unregister("pre_run_cell", begins)
         shell.events.unregister("post_run_cell", ended)
-        if result.success:
+        if is_well:
             wrapper.ended()
         else:
             wrapper.stop()

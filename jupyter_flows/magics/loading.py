@@ -79,12 +79,13 @@ def load_ipython_extension(shell: Any) -> None:
     recorder.assume(source for source in getattr(history, "input_hist_raw", ()) if source)
 
     def pre_run_cell(info: Any) -> None:
+        lines.begins(info)
         if info.raw_cell and info.store_history and not info.silent:
             desk.begin(info.raw_cell, getattr(info, "cell_id", None), execution=info)
 
     def post_run_cell(result: Any) -> None:
         error = result.error_before_exec or result.error_in_exec
-        lines.ended(well=error is None)
+        lines.ended(result.info, well=error is None)
         desk.end(error, execution=result.info, skipped=lines.skipped)
 
     shell.jupyter_flows_events = (("pre_run_cell", pre_run_cell), ("post_run_cell", post_run_cell))

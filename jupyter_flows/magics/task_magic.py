@@ -18,21 +18,35 @@ if TYPE_CHECKING:
     from jupyter_flows.engine.cell_options import CellWrapper
 
 
+class _UnderWay:
+    """A cell that runs."""
+
+    def __init__(self, execution: object) -> None:
+        self.execution = execution
+        self.wrapper: CellWrapper | None = None
+        self.is_skipped = False
+        self.has_failed = False
+        """Whether a cell that it ran has failed: ``%%capture`` ends well all the same."""
+
+
 class TaskLines:
-    """An input transformer of a shell: lines of a cell in, lines of a cell out."""
+    """An input transformer of a shell: lines of a cell in, lines of a cell out.
+
+    A cell can run others: ``%%capture`` runs its body as one, ``%%time`` has its body transformed as one.
+    """
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._refusal = ""
         self._when: str | None = None
         self._options: TaskOptions | None = None
-        self._wrapper: CellWrapper | None = None
+        self._under_way: list[_UnderWay] = []
         self.skipped = False
-        """Whether the condition of the cell that runs was false."""
+        """Whether the condition of the cell that ended last was false."""
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Take the line off; a line that cannot be read becomes a cell that only says so."""
-        self._when, self._options, self._wrapper, self.skipped = None, None, None, False
+        self._when, self._options = None, None
         if not any(line.startswith("%%") for line in lines) or _asks_for_help(lines):
             return lines
         # Here, not at the top: %load_ext need not wait for the analysis.
@@ -66,7 +80,8 @@ class TaskLines:
             return ast.fix_missing_locations(ast.Module([ast.Expr(condition.body)], []))
         if holds:
             return self._wrapped(tree, options)
-        self.skipped = True
+        if self._under_way:
+            self._under_way[-1].is_skipped = True
         print(f"(skipped: {when} is false)")  # noqa: T201
         return ast.Module([], [])
 
@@ -85,17 +100,30 @@ class TaskLines:
                 wrapping = task.wrapping if task is not None else wrapping
         assert wrapping is not None
         # A cell that is run by hand is not tried again: its author looks at it.
-        self._wrapper = CellWrapper(
+        wrapper = CellWrapper(
             {**in_directory(wrapping), "retries": 0},
             self._shell.user_ns,
             shell=self._shell if hasattr(self._shell, "kernel") else None,
         )
-        return self._wrapper.visit(tree)
+        if self._under_way:
+            self._under_way[-1].wrapper = wrapper
+        return wrapper.visit(tree)
 
-    def ended(self, *, well: bool = True) -> None:
+    def begins(self, execution: object) -> None:
+        """A cell is about to run; *execution* tells its end from that of what it runs itself."""
+        self._under_way.append(_UnderWay(execution))
+
+    def ended(self, execution: object, *, well: bool = True) -> None:
         """The cell has run; *well*: without an error."""
-        wrapper, self._wrapper = self._wrapper, None
-        if wrapper is not None and well:
+        self.skipped = False
+        if not self._under_way or self._under_way[-1].execution is not execution:
+            return  # of an empty cell only the end is told
+        cell = self._under_way.pop()
+        self.skipped = cell.is_skipped
+        wrapper = cell.wrapper
+        if self._under_way and not well:
+            self._under_way[-1].has_failed = True
+        if wrapper is not None and well and not cell.has_failed:
             wrapper.ended()
         elif wrapper is not None:
             wrapper.stop()

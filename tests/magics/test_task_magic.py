@@ -168,3 +168,18 @@ def test_a_condition_that_raises_is_the_cells_error(kernel):
     ran = kernel.run("%%task --when 'nothing'\nprint('here')", "a")
     assert ran.errors[0]["ename"] == "NameError"
     assert "here" not in ran.stdout
+
+
+@pytest.mark.parametrize("magic", ["%%capture out", "%%time", "%%time\n%%capture"])
+def test_a_cell_with_another_magic_is_kept_as_well(kernel, magic):
+    """The other magic has its body run, or transformed, as a cell of its own."""
+    source = f"%%task kept --cache-for 1d\n{magic}\nmade = [1, 2]"
+    assert "from cache" not in kernel.run(source, "kept").stdout
+    assert "from cache" in kernel.run(source, "kept").stdout
+
+
+def test_a_cell_that_fails_within_another_magic_is_not_kept(kernel):
+    """The cell with ``%%capture`` ends well even if its body does not."""
+    source = "%%task failing --cache-for 1d\n%%capture\nmade = [3]\nraise ValueError"
+    for _ in range(2):
+        assert ["ValueError"] == [error["ename"] for error in kernel.run(source, "failing").errors]
