@@ -174,9 +174,10 @@ def unstable_sentence(unstable: Unstable) -> str:
     """Say what differed between two runs that were alike."""
     what = things(unstable.names, has_output=unstable.has_other_output)
     if unstable.because_of:
-        cells = " and ".join(map(str, unstable.because_of))
+        *most, last = map(str, unstable.because_of)
+        cells = f"cells {', '.join(most)} and {last}" if most else f"cell {last}"
         rest = f"differ{_s(unstable)} with it, and {_was(unstable)} left aside"
-        return f"{unstable.cell} follows cell {cells}: {what} {rest}"
+        return f"{unstable.cell} follows {cells}: {what} {rest}"
     return (
         f"{unstable.cell} is not deterministic: {what} differ{_s(unstable)} between two runs from top to "
         f"bottom (time, random numbers without a seed, something outside?), and {_was(unstable)} left aside"

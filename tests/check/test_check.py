@@ -10,7 +10,7 @@ import pytest
 from jupyter_flows.check import check_notebook
 from jupyter_flows.check.findings import Findings
 from jupyter_flows.check.plan import view_of
-from jupyter_flows.check.report import CellRef, NotCompared, Report
+from jupyter_flows.check.report import CellRef, NotCompared, Report, Unstable, unstable_sentence
 from jupyter_flows.errors import InvalidNotebook, InvalidOption, KernelNotFound
 from tests.analysis.cases import graph
 from tests.registering.conftest import notebook
@@ -320,3 +320,16 @@ def test_an_edge_through_what_is_not_looked_into_gets_no_hint():
     )
     findings = Findings(analysis, view_of(analysis, range(1, 6), setup=()))
     assert [False, True] == [findings.can_be_unused(pair) for pair in ((3, 4), (3, 5))]
+
+
+def test_cells_that_a_cell_follows_are_counted_as_one_speaks():
+    cell = CellRef(index=10, name="cell-10")
+    said = {
+        n: unstable_sentence(Unstable(cell=cell, names=("x",), because_of=(2, 3, 9)[:n])) for n in (1, 2, 3)
+    }
+    starts = {
+        1: "cell 10 follows cell 2: ",
+        2: "cell 10 follows cells 2 and 3: ",
+        3: "cell 10 follows cells 2, 3 and 9: ",
+    }
+    assert starts == {n: text[: text.index("`")] for n, text in said.items()}
