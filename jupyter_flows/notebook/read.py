@@ -144,7 +144,7 @@ def notebook_content(text: str, *, path: str) -> dict[str, Any]:
     try:
         content: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        where = f" ({_place(text, error)})" if isinstance(error, json.JSONDecodeError) else ""
         if not text.strip():
             raise InvalidNotebook(f"{path}: the file is empty; is the notebook saved?") from None
         hint = "; it holds the marks of a merge conflict" if "<<<<<<<" in text and ">>>>>>>" in text else ""
@@ -159,6 +159,13 @@ def notebook_content(text: str, *, path: str) -> dict[str, Any]:
         )
     made: dict[str, Any] = content
     return made
+
+
+def _place(text: str, error: json.JSONDecodeError) -> str:
+    """Return where text stops to be JSON, as an editor counts."""
+    if not text[error.pos :].strip():
+        return f"it ends too early, in line {text.rstrip().count(chr(10)) + 1}"
+    return f"line {error.lineno}, column {error.colno}"
 
 
 def notebook_cells(content: Mapping[str, Any], *, path: str) -> NotebookCells:

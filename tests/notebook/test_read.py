@@ -68,7 +68,9 @@ def test_a_notebook_of_format_3_is_brought_up(tmp_path):
     ("text", "sentence"),
     [
         ("", "n: the file is empty; is the notebook saved?"),
-        ("{", "n: not a notebook: the file is not JSON (line 1)"),
+        ("{", "n: not a notebook: the file is not JSON (it ends too early, in line 1)"),
+        ('{"a": 1,\n', "n: not a notebook: the file is not JSON (it ends too early, in line 1)"),
+        ('{\n  "a" 1}', "n: not a notebook: the file is not JSON (line 2, column 7)"),
         ("[]", "n: not a notebook: the JSON has no nbformat number"),
         ('{"nbformat": 4}', "n: not a notebook: it has no list of cells"),
         ('{"nbformat": 9, "cells": []}', "n: format 9 is newer than this program knows (4); upgrade it"),
