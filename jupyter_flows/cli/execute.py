@@ -132,11 +132,13 @@ def command(
         else:
             out.print(plain(f"executed notebook: {done.output}"), soft_wrap=True)
         if done.checkpoint is not None:
-            given = {
+            given: dict[str, _Value] = {
                 "--parallel": parallel,
                 "--jobs": jobs,
                 "--all-cells": all_cells,
                 "--by-heading": by_heading,
+                "--only": only,
+                "--from": start,
                 "--kernel": kernel,
                 "--timeout": timeout,
                 "--cell-timeout": cell_timeout,
@@ -147,19 +149,22 @@ def command(
     return 0 if done.state in {"Success", "Skipped"} and not done.unsaved else 1
 
 
-def _typed_again(options: Mapping[str, str | int | bool | None]) -> list[str]:
+_Value = str | int | bool | tuple[str, ...] | None
+
+
+def _typed_again(options: Mapping[str, _Value]) -> list[str]:
     """Return options as they are typed, without those that were not given.
 
     Examples
     --------
-    >>> _typed_again({"--parallel": "threads", "--jobs": None, "--all-cells": True, "--by-heading": False})
-    ['--parallel', 'threads', '--all-cells']
+    >>> _typed_again({"--parallel": "threads", "--jobs": None, "--all-cells": True, "--only": ("a", "b")})
+    ['--parallel', 'threads', '--all-cells', '--only', 'a', '--only', 'b']
     """
     typed: list[str] = []
-    for name, value in options.items():
-        if value is None or value is False:
-            continue
-        typed += [name] if value is True else [name, str(value)]
+    for name, given in options.items():
+        for value in given if isinstance(given, tuple) else (given,):
+            if value is not None and value is not False:
+                typed += [name] if value is True else [name, str(value)]
     return typed
 
 
@@ -195,10 +200,11 @@ class _Printer(ReportPipe):
     ) -> None:
         """Print what is not said by states anyway."""
         del logger, task
-        if self._out is not None and (
-            level == "WARNING" or text.startswith("resumed") or " runs again: " in text
-        ):
-            self._out.print(plain(text, "yellow" if level == "WARNING" else ""), soft_wrap=True)
+        if level == "WARNING":
+            # On stderr: whoever reads the JSON, or throws the states away, is to see it all the same.
+            console(stderr=True).print(plain(text, "yellow"), soft_wrap=True)
+        elif self._out is not None and (text.startswith("resumed") or " runs again: " in text):
+            self._out.print(plain(text), soft_wrap=True)
 
     def task_state(
         self,
@@ -228,11 +234,12 @@ def _defaults(path: Path) -> dict[str, Any]:
     from jupyter_flows.notebook.build import parameters_of
     from jupyter_flows.notebook.read import read_notebook
     from jupyter_flows.notebook.transform import plain_python
+    from jupyter_flows.runtime.before_run import is_marked
 
     return {
         spec.name: spec.default
         for cell in read_notebook(path).cells
-        if "parameters" in cell.tags or cell.source.lstrip().startswith("%%parameters")
+        if "parameters" in cell.tags or is_marked(cell.source)
         for spec in parameters_of(plain_python(cell.source).source)
     }
 

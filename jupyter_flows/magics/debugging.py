@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_flows.errors import InvalidNotebook, InvalidOption
+from jupyter_flows.errors import InvalidNotebook, InvalidOption, ServerNotRunning
 from jupyter_flows.notebook.read import notebook_content, read_text
 from jupyter_flows.notebook.write import KEY
 
@@ -145,17 +145,22 @@ def executed_notebook(word: str) -> Path:
     Raises
     ------
     InvalidNotebook : the run has none, or it lies on another machine.
+    NotFound, ServerNotRunning : it is no path, and no run is known that is called so.
     """
     path = Path(word).expanduser()
-    if word.endswith(".ipynb"):
+    if word.endswith(".ipynb") or path.exists():
         return path
     from jupyter_flows.client import connect
 
-    api = connect()
     try:
-        run = api.get_run(word)
-    finally:
-        api.close()
+        api = connect()
+        try:
+            run = api.get_run(word)
+        finally:
+            api.close()
+    except ServerNotRunning as error:
+        msg = f"{word!r} is no file here, and what runs there are only a server can tell: {error}"
+        raise type(error)(msg) from error
     if run.result is None or not run.result.location.endswith(".ipynb"):
         msg = f"run {run.name} is {run.state.type} and has left no executed notebook"
         raise InvalidNotebook(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import PurePath
@@ -15,7 +16,7 @@ from jupyter_flows.core.edge import Edge
 from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.core.serialize import make_parameter_spec
 from jupyter_flows.core.triggers import BY_NAME
-from jupyter_flows.errors import InvalidOption
+from jupyter_flows.errors import InvalidOption, NotebookWithoutTasks
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.flow_line import declaration, has_only_flow_lines
 from jupyter_flows.notebook.headings import group_by_heading
@@ -112,6 +113,27 @@ def build_flow(
     return graph
 
 
+def require_tasks(graph: FlowGraph, notebook: NotebookCells, *, all_cells: bool = False) -> None:
+    """Refuse a notebook in which no cell is a task; *all_cells*: as it was asked for when *graph* was built.
+
+    Raises
+    ------
+    NotebookWithoutTasks : what its author can do.
+    """
+    if any(getattr(task, "role", "task") == "task" for task in graph.tasks):
+        return
+    if not any(cell.source.strip() for cell in notebook.cells):
+        msg = f"{notebook.path} has no task: it has no cell with code"
+    elif all_cells or graph.declared.all_cells or graph.declared.by_heading:
+        msg = f"{notebook.path} has no cell that could be a task: imports, definitions and constants are none"
+    else:
+        msg = (
+            f"{notebook.path} has no task: begin at least one cell with %%task, "
+            "or let every cell be one with --all-cells"
+        )
+    raise NotebookWithoutTasks(msg)
+
+
 def _of_groups(notebook: NotebookCells, observed: Mapping[str, Observed]) -> dict[str, Observed]:
     """Return what cells did by the cell that stands for them."""
     found: dict[str, Observed] = {}
@@ -143,12 +165,12 @@ def _wrapping(
         by = options.cache_by or "inputs"
         reads = sorted(task.reads)
         read = {name for edge in graph.edges_from(task) if edge.kind == "data" for name in edge.names}
-        lead = task.source.lstrip()
-        first = lead.partition("\n")[0] if lead.startswith("%%") else ""
+        lines = task.source.lstrip().splitlines()
+        magics = "\n".join(itertools.takewhile(lambda line: line.startswith("%%"), lines))
         asked["cache"] = {
-            # The line of a %%time or %%capture is not in the plain Python, and changes what is shown.
+            # The lines of %%time and %%capture are not in the plain Python, and change what is shown.
             "source": plain_python(task.source).source,
-            "options": repr((first, options.map, options.out_map, by)),
+            "options": repr((magics, options.map, options.out_map, by)),
             "seconds": options.cache_for_s,
             "names": sorted(
                 {*(reads if by != "parameters" else ()), *(parameters if by != "inputs" else ())}

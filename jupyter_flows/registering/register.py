@@ -27,11 +27,10 @@ from jupyter_flows.errors import (
     FlowsError,
     InvalidFlow,
     InvalidOption,
-    NotebookWithoutTasks,
     NotFound,
     ServerUnavailable,
 )
-from jupyter_flows.notebook.build import build_flow
+from jupyter_flows.notebook.build import build_flow, require_tasks
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import NotebookCells, read_notebook
 from jupyter_flows.registering.code import (
@@ -292,14 +291,7 @@ def flow_of_notebook(
 ) -> FlowGraph:
     """Return the graph of a notebook that has at least one task."""
     flow: FlowGraph = build_flow(notebook, name, all_cells=all_cells, by_heading=by_heading)
-    if not any(task.role == "task" for task in flow.tasks):
-        msg = (
-            f"{notebook.path} has no cell that could be a task: imports, definitions and constants are none"
-            if all_cells
-            else f"{notebook.path} has no task: begin at least one cell with %%task, "
-            "or let every cell be one with --all-cells"
-        )
-        raise NotebookWithoutTasks(msg)
+    require_tasks(flow, notebook, all_cells=all_cells or by_heading)
     return flow
 
 

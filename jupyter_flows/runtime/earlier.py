@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
 
-from jupyter_flows.errors import CheckpointUnreadable, InvalidNotebook
+from jupyter_flows.core.near import listed
+from jupyter_flows.errors import CannotResume, CheckpointUnreadable, InvalidNotebook
 from jupyter_flows.notebook.read import notebook_content, read_text
 from jupyter_flows.notebook.write import KEY
 from jupyter_flows.runtime.book import Gift, read_book, whole
@@ -32,6 +33,10 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
         What it ran with.
     is_forced : bool
         Take results of tasks whose code has changed since.
+    path : Path, optional
+        Its executed notebook, where a person named that.
+    source : str
+        The notebook that was executed, as its run named it; empty if that is not known.
     """
 
     directory: Path
@@ -39,6 +44,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     cells: Mapping[str, Any] = {}
     parameters: Mapping[str, Any] = {}
     is_forced: bool = False
+    path: Path | None = None
+    source: str = ""
 
     def gifts(self) -> dict[str, Gift]:
         """Return what its tasks gave, as far as it is still whole.
@@ -48,6 +55,39 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
         CheckpointUnreadable : there is no book.
         """
         return whole(self.directory, read_book(self.directory))
+
+    def require_same(self, *, source: str, names: Collection[str], digests: Mapping[str, str]) -> None:
+        """Refuse the run of another notebook than *source*, with its tasks and the digests of their code.
+
+        A notebook may have been renamed and edited since: another one has none of its tasks, or has another
+        name and of what the run gave not a single task's code.
+
+        Raises
+        ------
+        CannotResume : naming both.
+        """
+        if self.path is None:
+            return
+        theirs = dict.fromkeys(
+            str(entry["task"])
+            for cell in self.cells.values()
+            if isinstance(entry := cell.get("metadata", {}).get(KEY), dict) and entry.get("task")
+        )
+        was = PurePath(self.source).name
+        if theirs and not theirs.keys() & set(names):
+            why = f"none of its tasks ({listed(theirs, most=5)}) is in this one"
+        elif was and was != PurePath(source).name and not self.is_forced:
+            gifts = self.gifts()
+            if not gifts or any(gift.code == digests.get(slug) for slug, gift in gifts.items()):
+                return
+            why = "no task of it has the code that it has in this one"
+        else:
+            return
+        msg = (
+            f"{self.path}: executed from {was or 'another notebook'}, not from {PurePath(source).name}: "
+            f"{why}; name a run of this notebook, or run without --resume"
+        )
+        raise CannotResume(msg)
 
     def hand_over(self, gifts: Iterable[Gift], directory: Path) -> None:
         """Make the files of *gifts* files of another run's directory too."""
@@ -73,8 +113,21 @@ def checkpoint_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.checkpoint")
 
 
-def earlier_run(path: Path, *, is_forced: bool = False, then: str = "run without --resume") -> Earlier:
-    """Return the run that wrote the executed notebook *path*; *then*: what follows if nothing is left.
+def earlier_run(
+    path: Path,
+    *,
+    is_forced: bool = False,
+    then: str = "run without --resume",
+    otherwise: str = "so there is nothing to go on from",
+) -> Earlier:
+    """Return the run that wrote the executed notebook *path*.
+
+    Parameters
+    ----------
+    path : Path
+    is_forced : bool
+    then, otherwise : str
+        For messages: what follows if nothing is left of the run, and if there was none.
 
     Raises
     ------
@@ -87,7 +140,7 @@ def earlier_run(path: Path, *, is_forced: bool = False, then: str = "run without
     if not isinstance(facts, dict) and checkpoint_beside(path).is_dir():
         facts = {}  # the run was killed: what it was is written at its end, what it gave as it goes
     if not isinstance(facts, dict):
-        msg = f"{path}: not an executed notebook of jupyter flows, so there is nothing to go on from"
+        msg = f"{path}: not an executed notebook of jupyter flows, {otherwise}"
         raise InvalidNotebook(msg)
     named = facts.get("checkpoint")
     places = [checkpoint_beside(path), *([Path(named)] if isinstance(named, str) else [])]
@@ -105,6 +158,8 @@ def earlier_run(path: Path, *, is_forced: bool = False, then: str = "run without
         cells=_code_cells(content),
         parameters=parameters if isinstance(parameters, dict) else {},
         is_forced=is_forced,
+        path=path,
+        source=str(content["metadata"].get("papermill", {}).get("input_path") or facts.get("flow") or ""),
     )
 
 

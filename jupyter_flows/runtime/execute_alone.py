@@ -80,7 +80,8 @@ def execute_alone(
 
     Raises
     ------
-    InvalidNotebook, CheckpointUnreadable, CannotResume, InvalidOption, InvalidParameters
+    InvalidNotebook, NotebookWithoutTasks, CheckpointUnreadable, CannotResume, InvalidFlow, InvalidOption,
+    InvalidParameters
         Nothing ran, nothing was written.
     KernelNotFound, KernelDidNotStart : no cell ran.
     KeyboardInterrupt : the executed notebook shows how far it came.
@@ -90,14 +91,15 @@ def execute_alone(
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
 
+    from jupyter_flows.notebook.build import require_tasks
     from jupyter_flows.notebook.read import read_notebook
-    from jupyter_flows.runtime.kernels import require_kernel
+    from jupyter_flows.runtime.before_run import require_kernel_of, require_parameters
     from jupyter_flows.runtime.notebook_run import NotebookRun
     from jupyter_flows.runtime.papermill_engine import FlowsEngine
 
     read = read_notebook(source)
     name = kernel_name or read.kernel or DEFAULT_KERNEL
-    require_kernel(name)
+    require_kernel_of(read, name, is_asked=kernel_name is not None)
     earlier = earlier_run(resume, is_forced=is_forced) if resume is not None else None
     if earlier is not None and resume is not None and resume.absolute() == Path(output).absolute():
         # The file of that name will be this run's.
@@ -141,7 +143,13 @@ def execute_alone(
         on_end=on_end,
         run_name=Path(output).name,
     )
+    graph = run.require_graph(nb)
+    if graph is not None:
+        require_tasks(graph, read, all_cells=all_cells or by_heading)
+    warning = require_parameters(read, graph, parameters or {})
     run.check(nb)
+    if warning and pipe is not None:
+        pipe.log("WARNING", warning)
     if checkpoint is not None and not (earlier is not None and earlier.directory == checkpoint):
         shutil.rmtree(checkpoint, ignore_errors=True)
     target = output if "://" in output else str(Path(output).absolute())

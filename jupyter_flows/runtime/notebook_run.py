@@ -94,6 +94,7 @@ class NotebookRun:
         self._run_name = run_name
         self._on_end = on_end
         self._gifts: dict[str, Gift] | None = None
+        self._built: FlowGraph | None = None
         self._options = options or RunOptions()
         self._all_cells = all_cells
         self._by_heading = by_heading
@@ -136,6 +137,19 @@ class NotebookRun:
             self.state, self.message = "Cancelled", "interrupted"
             raise
 
+    def require_graph(self, nb: Any) -> FlowGraph | None:
+        """Build the graph, and keep it for the run of *nb*; None: it is written in another language.
+
+        Raises
+        ------
+        InvalidOption, DuplicateTaskName, InvalidFlow
+            A cell says what cannot be. A run that nobody looks at passes it over.
+        """
+        document = Document(nb, self._flow_name)
+        if document.language == "python":
+            self._built = self._build(document)
+        return self._built
+
     def check(self, nb: Any) -> None:
         """Refuse what cannot be gone on from, or is not there to be chosen, before anything is written.
 
@@ -152,7 +166,14 @@ class NotebookRun:
             msg = f"{self._flow_name}: its graph cannot be built, so only the whole notebook can be run"
             raise InvalidNotebook(msg)
         needs = needs_of(graph)
-        self._decide(graph, needs, self._digests(document, graph, needs))
+        digests = self._digests(document, graph, needs)
+        if options.earlier is not None:
+            options.earlier.require_same(
+                source=str(nb.metadata.get("papermill", {}).get("input_path") or self._flow_name),
+                names={task.name for task in graph.tasks},
+                digests=digests,
+            )
+        self._decide(graph, needs, digests)
 
     def end(self, nb: Any) -> None:
         """Let whoever wants to write what the run was into its notebook, before that is saved at the end."""
@@ -242,16 +263,20 @@ class NotebookRun:
                 for kernel in [*made, *([first] if first else [])]:
                     kernel.stop()
 
-    def _graph(self, document: Document) -> FlowGraph | None:
+    def _build(self, document: Document) -> FlowGraph:
         from jupyter_flows.notebook.build import build_flow
 
-        if document.language != "python":
-            return None
+        graph: FlowGraph = build_flow(
+            document.registered, self._flow_name, all_cells=self._all_cells, by_heading=self._by_heading
+        )
+        graph.sorted_tasks()
+        return graph
+
+    def _graph(self, document: Document) -> FlowGraph | None:
+        if self._built is not None or document.language != "python":
+            return self._built
         try:
-            graph: FlowGraph = build_flow(
-                document.registered, self._flow_name, all_cells=self._all_cells, by_heading=self._by_heading
-            )
-            graph.sorted_tasks()
+            graph = self._build(document)
         except FlowsError as error:
             text = f"the graph cannot be built, so cells run from top to bottom: {error}"
         except SyntaxError as error:

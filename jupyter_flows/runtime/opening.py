@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_flows.errors import InvalidNotebook
+from jupyter_flows.notebook.transform import plain_python
 
 DEFAULT_KERNEL = "python3"
+_TAG = "parameters"
 
 
 def opened(text: str, *, location: str) -> Any:
@@ -40,11 +43,33 @@ def parameterised(nb: Any, values: Mapping[str, Any], *, kernel_name: str) -> An
     from papermill.exceptions import PapermillException
     from papermill.parameterize import parameterize_notebook
 
+    log = logging.getLogger("papermill")
+    # It would say that no cell has the tag; whoever reads the cells says more.
+    was_disabled, log.disabled = log.disabled, True
+    marked = _marked(nb)
+    if marked is not None:
+        marked.metadata["tags"] = [*marked.metadata.get("tags", ()), _TAG]
     try:
-        return parameterize_notebook(nb, dict(values), kernel_name=kernel_name, engine_name="flows")
+        made = parameterize_notebook(nb, dict(values), kernel_name=kernel_name, engine_name="flows")
     except (PapermillException, KeyError, ValueError) as error:
         msg = f"parameters cannot be written for kernel {kernel_name}: {type(error).__name__}"
         raise InvalidNotebook(msg) from error
+    finally:
+        log.disabled = was_disabled
+        if marked is not None:
+            marked.metadata["tags"].remove(_TAG)
+    return made
+
+
+def _marked(nb: Any) -> Any:
+    """Return the last cell that begins with ``%%parameters``, if papermill finds none by its tag.
+
+    The last: what is set below it is not set again by another one.
+    """
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    if any(_TAG in cell.metadata.get("tags", ()) for cell in code):
+        return None
+    return next((cell for cell in reversed(code) if plain_python(cell.source).marker == "parameters"), None)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_flows.core.graph import FlowGraph
 from jupyter_flows.errors import InvalidNotebook, InvalidOption
 from jupyter_flows.notebook.build import build_flow
 from jupyter_flows.notebook.cell_task import CellTask
@@ -27,6 +28,7 @@ from jupyter_flows.runtime.checkpoints import NAME
 from jupyter_flows.runtime.document import Document
 from jupyter_flows.runtime.earlier import Earlier, earlier_attempt, earlier_run
 from jupyter_flows.runtime.passing import Needs, needs_of, slugs_above
+from jupyter_flows.runtime.resume import no_task
 
 _FAILED = frozenset({"Failed", "TimedOut", "Cancelled"})
 _DONE = frozenset({"Success", "Cached", "Mapped"})
@@ -52,6 +54,18 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Setup cells that were run again."""
 
 
+def restorable(path: Path, *, task: str | None = None) -> str:
+    """Return the name of the task before which :func:`restore` would bring the variables.
+
+    Raises
+    ------
+    InvalidNotebook, CheckpointUnreadable, InvalidOption : as :func:`restore` does.
+    """
+    _, earlier, _, chosen = _found(path, task)
+    earlier.gifts()
+    return chosen.name
+
+
 def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
     """Bring the variables of a failed run into the namespace of *shell*.
 
@@ -73,20 +87,8 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
     InvalidNotebook, CheckpointUnreadable : there is nothing to restore.
     InvalidOption : there is no such task.
     """
-    from nbformat import from_dict
-
-    content = notebook_content(read_text(path), path=str(path))
-    document = Document(from_dict(content), path.stem)
-    earlier = _earlier(path)
-    facts = content["metadata"].get(KEY, {})
-    graph = build_flow(
-        document.registered,
-        path.stem,
-        all_cells=facts.get("all_cells") is True,
-        by_heading=facts.get("by_heading") is True,
-    )
-    chosen = _chosen(graph, document, task)
-    _work_in(facts.get("directory"))
+    document, earlier, graph, chosen = _found(path, task)
+    _work_in(document.nb.metadata.get(KEY, {}).get("directory"))
     needs = needs_of(graph)
     need = needs[graph.slugs[chosen]]
     book = Book(earlier.directory, keeps=False)
@@ -123,11 +125,32 @@ def restore(path: Path, shell: Any, *, task: str | None = None) -> Restored:
     )
 
 
+def _found(path: Path, task: str | None) -> tuple[Document, Earlier, FlowGraph, CellTask]:
+    """Return the executed notebook, its run, its graph, and the task that is looked at."""
+    from nbformat import from_dict
+
+    content = notebook_content(read_text(path), path=str(path))
+    document = Document(from_dict(content), path.stem)
+    earlier = _earlier(path)
+    facts = content.get("metadata", {}).get(KEY, {})
+    graph = build_flow(
+        document.registered,
+        path.stem,
+        all_cells=facts.get("all_cells") is True,
+        by_heading=facts.get("by_heading") is True,
+    )
+    return document, earlier, graph, _chosen(graph, document, task, path=path)
+
+
 def _earlier(path: Path) -> Earlier:
     beside = path.absolute().parent / NAME
     if (beside / BOOK).is_file():
         return earlier_attempt(beside, [path])
-    return earlier_run(path, then="its variables cannot be restored")
+    return earlier_run(
+        path,
+        then="its variables cannot be restored",
+        otherwise="so no variables of it were kept; name the one that a run has written",
+    )
 
 
 def _work_in(directory: Any) -> None:
@@ -147,18 +170,17 @@ def _raised(document: Document, places: tuple[int, ...]) -> int:
     return places[0]
 
 
-def _chosen(graph: Any, document: Document, task: str | None) -> CellTask:
+def _chosen(graph: FlowGraph, document: Document, task: str | None, *, path: Path) -> CellTask:
     tasks = [one for one in graph.slugs if isinstance(one, CellTask)]
     if task is not None:
         found = next((one for one in tasks if task in {one.name, graph.slugs[one]}), None)
         if found is None:
-            msg = f"no task is called {task!r}; there are {', '.join(one.name for one in tasks[:10])}"
-            raise InvalidOption(msg)
+            raise InvalidOption(no_task(graph, task))
         return found
     for one in tasks:
         if _state(document, document.positions[one.index - 1]) in _FAILED:
             return one
-    msg = f"{document.registered.path}: no task of that run failed; name the one to look at"
+    msg = f"{path}: no task of that run failed; name the one to look at"
     raise InvalidNotebook(msg)
 
 

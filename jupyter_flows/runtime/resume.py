@@ -8,18 +8,21 @@ that made it runs again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from jupyter_flows.core.graph import FlowGraph
+from jupyter_flows.core.near import listed, near_or_all
 from jupyter_flows.core.task import Task
 from jupyter_flows.errors import CannotResume, InvalidOption
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.runtime.book import Gift, newest_joint
 from jupyter_flows.runtime.passing import Needs, is_kept, is_of_the_world, slugs_above
+
+_CELL = re.compile(r"(?:cell[- _]?)?(\d{1,9})", re.IGNORECASE)
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +85,11 @@ def resume(
             stands.add(slug)
     kept = [slug for slug in changed if slug in stands and (wanted is None or slug not in wanted)]
     if kept and not is_forced:
-        names = ", ".join(kept[:5]) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
         has, theirs = (
             ("has", "its result as it is") if len(kept) == 1 else ("have", "their results as they are")
         )
         msg = (
-            f"{names} {has} changed since the run that is to go on; run without --resume, "
+            f"{listed(kept, most=5)} {has} changed since the run that is to go on; run without --resume, "
             f"or take {theirs} with --force"
         )
         raise CannotResume(msg)
@@ -226,6 +228,18 @@ def _world_of(graph: FlowGraph, task: Task) -> set[str]:
     return {name for edge in edges for name in edge.names if is_of_the_world(name)}
 
 
+def no_task(graph: FlowGraph, name: str) -> str:
+    """Return the sentence for somebody who names a task that is not there, but perhaps a cell."""
+    number = _CELL.fullmatch(name)
+    if number is None:
+        return f"no task is called {name!r}; {near_or_all(name, (task.name for task in graph.slugs))}"
+    for task in graph.slugs:
+        if isinstance(task, CellTask) and int(number[1]) in task.members:
+            return f"no task is called {name!r}; did you mean {task.name}, which is cell {number[1]}?"
+    # cell-4 is no near name of cell-5: it is another cell.
+    return f"no task is called {name!r}; there are {listed(task.name for task in graph.slugs) or 'none'}"
+
+
 def chosen(graph: FlowGraph, *, only: Collection[str] = (), start: str | None = None) -> set[str] | None:
     """Return the slugs that ``--only`` and ``--from`` name; None: all.
 
@@ -242,10 +256,7 @@ def chosen(graph: FlowGraph, *, only: Collection[str] = (), start: str | None = 
     found: set[str] = set()
     for name in (*only, *([start] if start is not None else [])):
         if name not in by_name:
-            near = get_close_matches(name, list(by_name), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(list(by_name)[:10])}"
-            msg = f"no task is called {name!r}; {hint}"
-            raise InvalidOption(msg)
+            raise InvalidOption(no_task(graph, name))
         found.add(graph.slugs[by_name[name]])
     if start is not None:
         below = [by_name[start]]

@@ -59,6 +59,54 @@ def test_the_command_writes_a_notebook_that_begins_with_the_variables(
     assert "%flow debug" in made.read_text()
 
 
+@pytest.fixture
+def debugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Type ``jupyter flows debug`` in the test's directory, where no server runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_FLOWS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("JUPYTER_FLOWS_API_URL", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = run_command(["debug", *arguments])
+        said = capsys.readouterr()
+        return code, (said.err or said.out).replace(f"{tmp_path}/", "").strip()
+
+    return run
+
+
+def test_no_variables_are_promised_that_nobody_kept(failed: Path, debugged) -> None:
+    """Each with its own sentence, and no notebook is written."""
+    good = write_notebook(failed.with_name("good.ipynb"), "%%task a\nx = 1")
+    run_command(["execute", str(good)])
+    debugged("none.ipynb")  # what the run has printed is not looked at
+    for word, sentence in {
+        "good.executed.ipynb": "good.executed.ipynb: that run succeeded, so nothing of it was kept; "
+        "its variables cannot be restored",
+        "good.ipynb": "good.ipynb: not an executed notebook of jupyter flows, "
+        "so no variables of it were kept; name the one that a run has written",
+        ".": ".: cannot be read: Is a directory",
+    }.items():
+        assert (2, f"Error: {sentence}") == debugged(word)
+    code, said = debugged("nosuchrun")
+    assert 2 == code
+    assert said.startswith(
+        "Error: 'nosuchrun' is no file here, and what runs there are only a server can tell"
+    )
+    assert (2, "Error: no task is called 'laod'; did you mean load?") == debugged(str(failed), "laod")
+    assert [] == list(failed.parent.glob("*.debug*"))
+
+
+def test_a_notebook_somebody_worked_in_is_left_alone(failed: Path, debugged) -> None:
+    """The same again is the same notebook; what was changed is not written over."""
+    assert 0 == debugged(str(failed))[0]
+    made = failed.with_name("flow.executed.debug.ipynb")
+    assert "flow.executed.debug.ipynb: " in debugged(str(failed))[1]
+    made.write_text(made.read_text().replace("%flow debug", "my work\\n%flow debug"))
+    assert "flow.executed.debug-2.ipynb: " in debugged(str(failed))[1]
+    assert "my work" in made.read_text()
+    assert "was written by this command" in debugged(made.name)[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -1,0 +1,114 @@
+"""What must hold before a notebook is executed by hand: its kernel is here, its parameters are its own.
+
+Whoever types a command can mend it at once, so what a run of an agent or papermill puts up with is refused:
+nothing ran, nothing was written.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from jupyter_flows.core.near import listed, near_or_all
+from jupyter_flows.errors import InvalidParameters, KernelNotFound
+from jupyter_flows.notebook.cell_task import CellTask
+from jupyter_flows.notebook.read import NotebookCells
+from jupyter_flows.notebook.transform import plain_python
+from jupyter_flows.runtime.kernels import installed_kernels, require_kernel
+
+if TYPE_CHECKING:
+    from jupyter_flows.core.graph import FlowGraph
+
+
+def require_kernel_of(notebook: NotebookCells, name: str, *, is_asked: bool) -> None:
+    """Refuse a kernel that is not installed; *is_asked*: it was named on the command line.
+
+    Raises
+    ------
+    KernelNotFound : with those that are.
+    """
+    try:
+        require_kernel(name)
+    except KernelNotFound:
+        found = installed_kernels()
+        # The path of each is what tells two kernels apart that are called alike.
+        there = f"installed are {listed(found) or 'none'} (jupyter kernelspec list)"
+        if is_asked:
+            near = get_close_matches(name, found, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            msg = f"no kernel is called {name!r}; {hint}{there}"
+        else:
+            or_else = " or run it in another one with --kernel NAME" if found else ""
+            msg = f"{notebook.path} asks for kernel {name!r}, which is not here; install it{or_else}; {there}"
+        raise KernelNotFound(msg) from None
+
+
+def require_parameters(notebook: NotebookCells, graph: FlowGraph | None, given: Iterable[str]) -> str:
+    """Refuse parameters that the notebook does not have.
+
+    Parameters
+    ----------
+    notebook : NotebookCells
+    graph : FlowGraph, optional
+        None: it is written in another language.
+    given : iterable of str
+
+    Returns
+    -------
+    str
+        What is to be said, if no cell says which parameters there are: then papermill's convention holds,
+        and they are set above the first cell. Empty if one does.
+
+    Raises
+    ------
+    InvalidParameters : which one, and the nearest.
+    """
+    given = list(given)
+    for name in given:
+        if graph is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+            msg = f"parameter {name!r} is not the name of a variable"
+            raise InvalidParameters(msg)
+    cells = [cell for cell in notebook.cells if "parameters" in cell.tags or is_marked(cell.source)]
+    if cells:
+        known = _bound([cell.source for cell in cells]) if graph is not None else None
+        for name in given:
+            if known is not None and name not in known:
+                msg = f"{notebook.path} has no parameter {name!r}; {near_or_all(name, known)}"
+                raise InvalidParameters(msg)
+        return ""
+    if not given:
+        return ""
+    are, them = ("is", "it") if len(given) == 1 else ("are", "them")
+    again = [
+        f"cell {task.index} sets {name} again"
+        for name in given
+        for task in (graph.tasks if graph is not None else ())
+        if isinstance(task, CellTask) and name in task.writes
+    ]
+    lost = f"; but {', '.join(again[:3])}: tag the cell that sets {them} `parameters`" if again else ""
+    where = f"so {listed(given)} {are} set above the first cell"
+    return f"{notebook.path}: no cell is tagged `parameters`, {where}{lost}"
+
+
+def is_marked(source: str) -> bool:
+    """Whether a cell begins with ``%%parameters``."""
+    return plain_python(source).marker == "parameters"
+
+
+def _bound(sources: Iterable[str]) -> list[str] | None:
+    """Return the names that cells bind or declare; None if the source does not tell."""
+    found: dict[str, Any] = {}
+    for source in sources:
+        try:
+            tree = ast.parse(plain_python(source).source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+                return None
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found[node.id] = node
+    return list(found)
