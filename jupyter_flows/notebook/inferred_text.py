@@ -38,7 +38,7 @@ def inferred_lines(found: Inferred, *, is_in_notebook: bool = False) -> Iterator
     if len(widest) > 1:
         yield f"At once: up to {len(widest)} ({_few(widest)})."
     else:
-        yield "At once: one; each task needs the one before."
+        yield "At once: one" + ("; each task needs the one before." if len(tasks) > 1 else ".")
     chain = " → ".join(found.task(index).name for index in found.critical_path)
     yield f"Critical path: {_counted(len(found.critical_path), 'task')}: {chain}."
     if found.shared_levels != found.levels:
@@ -61,16 +61,21 @@ def inferred_lines(found: Inferred, *, is_in_notebook: bool = False) -> Iterator
                 yield f"Cell {_cells(task)} ({task.name}) {warning}."
     heading = " --by-heading" if found.by_heading else " --all-cells"
     heading = "" if found.is_declared else heading
-    name = PurePath(found.path).name
     if is_in_notebook:
         kept = (
             ""
             if found.is_declared
-            else f"a cell with %flow {shlex.quote(PurePath(name).stem)}{heading}, then "
+            else f"a cell with %flow {shlex.quote(PurePath(found.path).stem)}{heading}, then "
         )
         yield f"To keep it: {kept}%flow register. To prove it: %flow check."
         return
-    yield f"To keep it: jupyter flows register {name}{heading}. To prove it: jupyter flows check {name}."
+    # As it was typed, so that it can be typed again.
+    path = shlex.quote(found.path)
+    if found.path.endswith(".py"):
+        # What is registered of a script is the flow that it makes, not its cells.
+        yield f"To run it: jupyter flows execute {path}{heading}. To prove it: jupyter flows check {path}."
+        return
+    yield f"To keep it: jupyter flows register {path}{heading}. To prove it: jupyter flows check {path}."
 
 
 def _cells(task: InferredTask) -> str:

@@ -110,3 +110,17 @@ def test_names_are_those_of_the_graph(typed, tmp_path, capsys):
     inferred = [task["name"] for task in json.loads(typed("a.ipynb", "--json")[1])["tasks"]]
     run_command(["graph", str(tmp_path / "a.ipynb"), "--all-cells", "--json"])
     assert inferred == [cell["name"] for cell in json.loads(capsys.readouterr().out)[0]["cells"]]
+
+
+def test_the_way_on_can_be_typed_as_it_stands(typed, tmp_path):
+    """The path is the one that was given; of a script, cells are run but not registered."""
+    (tmp_path / "my dir").mkdir()
+    notebook(tmp_path / "my dir" / "a $x.ipynb", *CELLS)
+    assert "jupyter flows register 'my dir/a $x.ipynb' --all-cells. " in typed("my dir/a $x.ipynb")[1]
+    (tmp_path / "s.py").write_text("print(1)\n")
+    said = typed("s.py")[1].splitlines()
+    assert "At once: one." in said
+    assert (
+        "To run it: jupyter flows execute s.py --all-cells. To prove it: jupyter flows check s.py."
+        == said[-1]
+    )
