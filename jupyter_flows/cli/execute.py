@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jupyter_flows.schema.runs import StateName
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
+_LEAST_MEMORY = 16 << 20
+"""Half of what a kernel takes that does nothing: a unit was forgotten."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -78,17 +80,14 @@ def command(
     kept beside it until the run has succeeded, so that a failed one goes on with --resume OUT where it
     stopped. Exit code: 0 the flow succeeded and OUT is whole, 1 not so, 2 it could not be run.
     """
+    from jupyter_flows.runtime.before_run import require_place
     from jupyter_flows.runtime.execute_alone import execute_alone
     from jupyter_flows.runtime.run_options import RunOptions
 
     path = Path(source)
     target = output or str(path.parent / f"{path.stem}.executed.ipynb")
-    if "://" not in target and Path(target).absolute() == path.absolute():
-        msg = f"{target}: this is the notebook itself, which is never changed; name another file to write"
-        raise InvalidOption(msg)
-    if "://" not in target and not Path(target).absolute().parent.is_dir():
-        msg = f"{target}: there is no directory {Path(target).parent} to write it to"
-        raise InvalidOption(msg)
+    if "://" not in target:
+        require_place(Path(target), source=path)
     if force and resume is None:
         msg = "--force goes with --resume: it takes results of cells that have changed since"
         raise InvalidOption(msg)
@@ -97,9 +96,9 @@ def command(
         jobs=jobs or 0,
         only=only,
         start=start,
-        time_limit_s=None if timeout is None else parse_duration(timeout).total_seconds(),
-        cell_timeout_s=None if cell_timeout is None else parse_duration(cell_timeout).total_seconds(),
-        memory_limit_bytes=None if memory_limit is None else read_size(memory_limit),
+        time_limit_s=_limit("--timeout", timeout),
+        cell_timeout_s=_limit("--cell-timeout", cell_timeout),
+        memory_limit_bytes=None if memory_limit is None else read_size(memory_limit, least=_LEAST_MEMORY),
     )
     parameters = read_values(params, defaults=_defaults(path))
     out = console()
@@ -168,12 +167,21 @@ def _typed_again(options: Mapping[str, _Value]) -> list[str]:
     return typed
 
 
-def read_size(text: str) -> int:
+def _limit(option: str, text: str | None) -> float | None:
+    """Return the seconds that an option gives, None if it was not given."""
+    seconds = None if text is None else parse_duration(text).total_seconds()
+    if seconds == 0:
+        msg = f"{option} {text} leaves no time for anything; give more than zero, such as {option} 10m"
+        raise InvalidOption(msg)
+    return seconds
+
+
+def read_size(text: str, *, least: int = 1) -> int:
     """Return the bytes that a person means by ``512M`` or ``4G``.
 
     Raises
     ------
-    InvalidOption : it is no size.
+    InvalidOption : it is no size, or is less than *least*.
 
     Examples
     --------
@@ -184,7 +192,11 @@ def read_size(text: str) -> int:
     if found is None or float(found[1]) <= 0:
         msg = f"{text!r} is no size; write it as 512M or 4G"
         raise InvalidOption(msg)
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    size = int(float(found[1]) * _UNITS[found[2].upper()])
+    if size < least:
+        msg = f"{text!r} is {size} bytes, in which no kernel can start; write it as 512M or 4G"
+        raise InvalidOption(msg)
+    return size
 
 
 class _Printer(ReportPipe):

@@ -157,6 +157,8 @@ def notebook_content(text: str, *, path: str) -> dict[str, Any]:
         raise InvalidNotebook(
             f"{path}: format {content['nbformat']} is newer than this program knows (4); upgrade it"
         )
+    if not isinstance(content.get("metadata", {}), dict):
+        raise InvalidNotebook(f"{path}: not a notebook: its metadata are no JSON object")
     made: dict[str, Any] = content
     return made
 

@@ -10,17 +10,63 @@ import ast
 import keyword
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.near import listed, near_or_all
-from jupyter_flows.errors import InvalidParameters, KernelNotFound
+from jupyter_flows.errors import InvalidNotebook, InvalidOption, InvalidParameters, KernelNotFound
 from jupyter_flows.notebook.cell_task import CellTask
-from jupyter_flows.notebook.read import NotebookCells
+from jupyter_flows.notebook.read import NotebookCells, notebook_cells, notebook_content, read_text
 from jupyter_flows.notebook.transform import plain_python
+from jupyter_flows.notebook.write import KEY
+from jupyter_flows.runtime.earlier import checkpoint_beside
 from jupyter_flows.runtime.kernels import installed_kernels, require_kernel
 
 if TYPE_CHECKING:
     from jupyter_flows.core.graph import FlowGraph
+
+
+def require_place(target: Path, *, source: Path) -> None:
+    """Refuse a place where the executed notebook cannot be written, or would replace what no run has made.
+
+    Raises
+    ------
+    InvalidOption : what is in the way.
+    """
+    try:
+        why = _in_the_way(target.absolute(), target.parent, source)
+    except OSError as error:
+        why = f"cannot be written: {error.strerror or error}"
+    if why:
+        msg = f"{target}: {why}"
+        raise InvalidOption(msg)
+
+
+def _in_the_way(place: Path, parent: Path, source: Path) -> str:
+    # Also by another name of the same file: a link would be followed.
+    if place == source.absolute() or (place.exists() and source.exists() and place.samefile(source)):
+        return "this is the notebook itself, which is never changed; name another file to write"
+    if not place.parent.is_dir():
+        return f"there is no directory {parent} to write it to"
+    if place.is_dir():
+        return "this is a directory; name a file to write in it"
+    if _is_of_no_run(place):
+        return "a notebook that no run has written would be lost; name another file to write"
+    beside = checkpoint_beside(place)
+    if not beside.is_dir():
+        beside.mkdir(mode=0o700)
+        beside.rmdir()
+    return ""
+
+
+def _is_of_no_run(path: Path) -> bool:
+    """Whether a notebook with code lies at *path* that neither papermill nor we have written."""
+    try:
+        content = notebook_content(read_text(path), path=str(path))
+        has_code = any(cell.source.strip() for cell in notebook_cells(content, path=str(path)).cells)
+    except InvalidNotebook:
+        return False
+    return has_code and not {"papermill", KEY} & content.get("metadata", {}).keys()
 
 
 def require_kernel_of(notebook: NotebookCells, name: str, *, is_asked: bool) -> None:

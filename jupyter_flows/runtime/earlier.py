@@ -13,7 +13,7 @@ import msgspec
 
 from jupyter_flows.core.near import listed
 from jupyter_flows.errors import CannotResume, CheckpointUnreadable, InvalidNotebook
-from jupyter_flows.notebook.read import notebook_content, read_text
+from jupyter_flows.notebook.read import notebook_cells, notebook_content, read_text
 from jupyter_flows.notebook.write import KEY
 from jupyter_flows.runtime.book import Gift, read_book, whole
 
@@ -135,6 +135,7 @@ def earlier_run(
     CheckpointUnreadable : its checkpoint is gone.
     """
     content = notebook_content(read_text(path), path=str(path))
+    notebook_cells(content, path=str(path))  # refuses what are no cells
     path = path.absolute()
     facts = content.get("metadata", {}).get(KEY)
     if not isinstance(facts, dict) and checkpoint_beside(path).is_dir():

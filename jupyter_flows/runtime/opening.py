@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,15 @@ def opened(text: str, *, location: str) -> Any:
     from papermill.iorw import load_notebook_node
 
     try:
-        return load_notebook_node(nbformat.reads(text, as_version=4))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of cells without ids, which get some
+            nb = nbformat.reads(text, as_version=4)
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                # What is written by hand or by a program often has none of these.
+                cell.setdefault("outputs", [])
+                cell.setdefault("execution_count", None)
+        return load_notebook_node(nb)
     except Exception as error:
         msg = f"{location}: no notebook that can run ({type(error).__name__}); open and save it in JupyterLab"
         raise InvalidNotebook(msg) from error

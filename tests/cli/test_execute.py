@@ -154,3 +154,48 @@ def test_a_failed_run_is_gone_on_from_by_its_own_notebook(typed, tmp_path):
     write_notebook(tmp_path / "renamed.ipynb", *CHAIN[:2], "%%task show\nprint(total)")
     code, out, _ = typed("renamed.ipynb", "--resume", "in.executed.ipynb")
     assert (0, True) == (code, "resumed: 2 tasks stand, 1 run" in out)
+
+
+def test_no_notebook_is_lost_and_a_place_that_will_not_do_is_known_at_once(typed, tmp_path):
+    """A link to the notebook is the notebook; one that no run has written is somebody's work."""
+    before = write_notebook(tmp_path / "in.ipynb", "%%task a\nx = 1").read_bytes()
+    (tmp_path / "link.ipynb").symlink_to("in.ipynb")
+    (tmp_path / "hard.ipynb").hardlink_to(tmp_path / "in.ipynb")
+    (tmp_path / "place").mkdir()
+    write_notebook(tmp_path / "work.ipynb", "y = 2")
+    for target, why in {
+        "link.ipynb": "this is the notebook itself, which is never changed; name another file to write",
+        "hard.ipynb": "this is the notebook itself, which is never changed; name another file to write",
+        "work.ipynb": "a notebook that no run has written would be lost; name another file to write",
+        "place": "this is a directory; name a file to write in it",
+        "x" * 250: "cannot be written: File name too long",
+        "x" * 300: "cannot be written: File name too long",
+    }.items():
+        assert (2, "", f"Error: {target}: {why}\n") == typed("in.ipynb", target)
+    assert before == (tmp_path / "in.ipynb").read_bytes()
+    # What a run has written may be written again.
+    assert [0, 0] == [typed("in.ipynb", "out.ipynb")[0] for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--memory-limit", "5"], "'5' is 5 bytes, in which no kernel can start; write it as 512M or 4G"),
+        (
+            ["--timeout", "0"],
+            "--timeout 0 leaves no time for anything; give more than zero, such as --timeout 10m",
+        ),
+    ],
+)
+def test_a_limit_that_leaves_nothing_is_refused(typed, tmp_path, arguments, expected):
+    write_notebook(tmp_path / "in.ipynb", *CHAIN)
+    assert f"Error: {expected}\n" == typed("in.ipynb", *arguments)[2]
+
+
+def test_a_cell_without_outputs_in_the_file_runs(typed, tmp_path):
+    """As programs write them; ``register`` takes them, too."""
+    cell = {"cell_type": "code", "metadata": {}, "source": "%%task a\nx = 1"}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    (tmp_path / "in.ipynb").write_text(json.dumps(content))
+    code, _, err = typed("in.ipynb")
+    assert (0, "") == (code, err)

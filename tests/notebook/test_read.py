@@ -73,6 +73,10 @@ def test_a_notebook_of_format_3_is_brought_up(tmp_path):
         ('{\n  "a" 1}', "n: not a notebook: the file is not JSON (line 2, column 7)"),
         ("[]", "n: not a notebook: the JSON has no nbformat number"),
         ('{"nbformat": 4}', "n: not a notebook: it has no list of cells"),
+        (
+            '{"nbformat": 4, "metadata": []}',
+            "n: not a notebook: its metadata are no JSON object",
+        ),
         ('{"nbformat": 9, "cells": []}', "n: format 9 is newer than this program knows (4); upgrade it"),
         ('{"nbformat": 4, "cells": [3]}', "n: cell 1 of the file is not a notebook cell"),
         (
