@@ -80,13 +80,18 @@ def command(
     kept beside it until the run has succeeded, so that a failed one goes on with --resume OUT where it
     stopped. Exit code: 0 the flow succeeded and OUT is whole, 1 not so, 2 it could not be run.
     """
-    from jupyter_flows.runtime.before_run import require_place
+    from jupyter_flows.runtime.before_run import require_address, require_place
     from jupyter_flows.runtime.execute_alone import execute_alone
     from jupyter_flows.runtime.run_options import RunOptions
 
     path = Path(source)
     target = output or str(path.parent / f"{path.stem}.executed.ipynb")
-    if "://" not in target:
+    if "://" in source:
+        msg = f"{source}: not a file of this machine; fetch it first, or run it with papermill --engine flows"
+        raise InvalidOption(msg)
+    if "://" in target:
+        require_address(target)
+    else:
         require_place(Path(target), source=path)
     if force and resume is None:
         msg = "--force goes with --resume: it takes results of cells that have changed since"

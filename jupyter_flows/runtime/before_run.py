@@ -7,6 +7,7 @@ nothing ran, nothing was written.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import keyword
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -14,7 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core.near import listed, near_or_all
-from jupyter_flows.errors import InvalidNotebook, InvalidOption, InvalidParameters, KernelNotFound
+from jupyter_flows.errors import (
+    InvalidNotebook,
+    InvalidOption,
+    InvalidParameters,
+    KernelNotFound,
+    PackageMissing,
+)
 from jupyter_flows.notebook.cell_task import CellTask
 from jupyter_flows.notebook.read import NotebookCells, notebook_cells, notebook_content, read_text
 from jupyter_flows.notebook.transform import plain_python
@@ -24,6 +31,43 @@ from jupyter_flows.runtime.kernels import installed_kernels, require_kernel
 
 if TYPE_CHECKING:
     from jupyter_flows.core.graph import FlowGraph
+
+
+def require_address(address: str) -> None:
+    """Refuse an address that papermill does not write to here.
+
+    Raises
+    ------
+    InvalidOption : it knows no such kind of address.
+    PackageMissing : it needs a package for it.
+    """
+    from papermill.iorw import LocalHandler, papermill_io
+
+    scheme = address.partition("://")[0]
+    if isinstance(papermill_io.get_handler(address), LocalHandler):
+        msg = f"{address}: papermill writes to no {scheme}://; it knows {listed(_PACKAGES)}, https, and files"
+        raise InvalidOption(msg)
+    module, extra = _PACKAGES.get(scheme, ("", ""))
+    if module and not _is_installed(module):
+        msg = f"{address}: {module} is not installed; 'pip install papermill[{extra}]' adds it"
+        raise PackageMissing(msg)
+
+
+_PACKAGES = {
+    "s3": ("boto3", "s3"),
+    "gs": ("gcsfs", "gcs"),
+    "abs": ("azure.storage.blob", "azure"),
+    "adl": ("azure.datalake.store", "azure"),
+    "hdfs": ("pyarrow", "hdfs"),
+}
+"""What papermill imports to write to an address, and the extra of papermill that installs it."""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False  # nor is the package that it would be in
 
 
 def require_place(target: Path, *, source: Path) -> None:
@@ -53,6 +97,8 @@ def _in_the_way(place: Path, parent: Path, source: Path) -> str:
     if _is_of_no_run(place):
         return "a notebook that no run has written would be lost; name another file to write"
     beside = checkpoint_beside(place)
+    if beside.is_file():
+        return f"what cells give would be kept in {beside.name}, which is no directory; remove it"
     if not beside.is_dir():
         beside.mkdir(mode=0o700)
         beside.rmdir()

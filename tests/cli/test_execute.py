@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -180,6 +181,10 @@ def test_no_notebook_is_lost_and_a_place_that_will_not_do_is_known_at_once(typed
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (
+            ["foo://x/out.ipynb"],
+            "foo://x/out.ipynb: papermill writes to no foo://; it knows s3, gs, abs, adl, hdfs, https, and files",
+        ),
         (["--memory-limit", "5"], "'5' is 5 bytes, in which no kernel can start; write it as 512M or 4G"),
         (
             ["--timeout", "0"],
@@ -187,9 +192,22 @@ def test_no_notebook_is_lost_and_a_place_that_will_not_do_is_known_at_once(typed
         ),
     ],
 )
-def test_a_limit_that_leaves_nothing_is_refused(typed, tmp_path, arguments, expected):
+def test_what_cannot_work_is_refused(typed, tmp_path, arguments, expected):
     write_notebook(tmp_path / "in.ipynb", *CHAIN)
     assert f"Error: {expected}\n" == typed("in.ipynb", *arguments)[2]
+
+
+def test_an_address_needs_a_package_and_the_notebook_is_a_file(typed, tmp_path):
+    """papermill would say so with a traceback, when the cells have run."""
+    write_notebook(tmp_path / "in.ipynb", *CHAIN)
+    if importlib.util.find_spec("boto3") is None:
+        said = typed("in.ipynb", "s3://bucket/out.ipynb")[2]
+        assert said == (
+            "Error: s3://bucket/out.ipynb: boto3 is not installed; 'pip install papermill[s3]' adds it\n"
+        )
+    assert typed("https://example.org/in.ipynb")[2].startswith(
+        "Error: https://example.org/in.ipynb: not a file of this machine; fetch it first"
+    )
 
 
 def test_a_cell_without_outputs_in_the_file_runs(typed, tmp_path):
