@@ -68,6 +68,9 @@ def _save(place: str, text: str, *, number: int, count: int) -> int:
     target = Path(place)
     if count > 1:
         target = target.with_name(f"{target.stem}-{number}{target.suffix}")
+    if target.suffix.lower() in {".ipynb", ".py"}:
+        click.echo(f"Error: {target}: is a notebook's or script's name; the picture needs another", err=True)
+        return 2
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:

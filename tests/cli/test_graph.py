@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,11 @@ def test_several_paths_give_several_pictures(script, tmp_path, capsys):
     assert sorted(place.name for place in tmp_path.glob("*.svg")) == ["g-1.svg", "g-2.svg"]
     assert run_command(["graph", script, "--svg", str(tmp_path / "no" / "g.svg")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_picture_takes_no_notebooks_or_scripts_name(script, tmp_path, capsys):
+    """A slip of the hand must not cost the notebook."""
+    before = Path(script).read_text()
+    assert run_command(["graph", script, "--svg", script]) == 2
+    assert "the picture needs another" in capsys.readouterr().err
+    assert before == Path(script).read_text()

@@ -46,7 +46,7 @@ def test_a_script_is_registered_as_itself_and_chosen_by_name(type_in, tmp_path):
     (tmp_path / "etl.py").write_text(SCRIPT + "with Flow('other') as second:\n    one()\n")
     assert "choose one with --name" in refused(type_in("etl.py"))
     code, out, _ = type_in("etl.py", "--name", "other", "--json")
-    spec = json.loads(out)["result"]["version"]["spec"]
+    spec = json.loads(out)["spec"]
     assert (0, "other", True) == (code, spec["name"], spec["storage"]["options"]["stored_as_script"])
 
 
