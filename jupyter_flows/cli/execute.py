@@ -17,6 +17,7 @@ from jupyter_flows.cli.present import console, plain, print_json
 from jupyter_flows.core.duration import parse_duration
 from jupyter_flows.core.parameter import read_values
 from jupyter_flows.errors import InvalidNotebook, InvalidOption
+from jupyter_flows.runtime import redact
 from jupyter_flows.runtime.report_pipe import ReportPipe
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jupyter_flows.schema.runs import StateName
+
+SAID_LIMIT = 200
+"""Characters of what an exception said that stand in the line of its task."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _LEAST_MEMORY = 16 << 20
@@ -211,6 +215,7 @@ class _Printer(ReportPipe):
         super().__init__(None)
         self._out = out
         self._began: dict[str, float] = {}
+        self._said: dict[str, tuple[str, str]] = {}
 
     def log(
         self, level: str, text: str, *, logger: str = "jupyter_flows.run", task: str | None = None
@@ -222,6 +227,11 @@ class _Printer(ReportPipe):
             console(stderr=True).print(plain(text, "yellow"), soft_wrap=True)
         elif self._out is not None and (text.startswith("resumed") or " runs again: " in text):
             self._out.print(plain(text), soft_wrap=True)
+
+    def said_here(self, slug: str, class_name: str, said: str) -> None:
+        """Keep it for the line of the task, with the run's secrets masked."""
+        line = next(iter(said.strip().splitlines()), "")
+        self._said[slug] = class_name, redact.cut(redact.mask(self._masked(line)), SAID_LIMIT)
 
     def task_state(
         self,
@@ -240,6 +250,9 @@ class _Printer(ReportPipe):
             self._began[slug] = time.monotonic()
         if self._out is None or state in {"Running", "Pending"}:
             return
+        kind, said = self._said.pop(slug, ("", ""))
+        if said and message.startswith(f"{kind} in "):
+            message = f"{kind}: {said} ({message.removeprefix(f'{kind} in ')})"
         seconds = f"{time.monotonic() - self._began[slug]:.1f} s" if slug in self._began else ""
         self._out.print(
             "  ", present.state(state), plain(name, "bold"), plain(seconds), plain(message), soft_wrap=True

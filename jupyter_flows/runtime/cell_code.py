@@ -25,7 +25,7 @@ def code_for_kernel(source: str) -> str:
     Examples
     --------
     >>> code_for_kernel("%%task clean\nx = 1")
-    '#\nx = 1'
+    '# %%task clean\nx = 1'
     >>> code_for_kernel("%%task clean\n%%time\nx = 1")
     '%%time\nx = 1'
     """
@@ -36,8 +36,9 @@ def code_for_kernel(source: str) -> str:
     if _ANY_CELL_MAGIC.match(body):
         # Another cell magic must stand on the first line, or IPython does not see it.
         return body.lstrip("\n \t")
-    # A comment, not an empty line: IPython drops leading empty lines, and line numbers would shift.
-    return found[1] + "#\n" + body
+    # A comment, not an empty line: IPython drops leading empty lines, and line numbers would shift. With the
+    # line's own text, since tracebacks show it.
+    return f"{found[1]}# {found[0][len(found[1]) :].rstrip()}\n{body}"
 
 
 def line_offset(source: str, code: str) -> int:

@@ -51,9 +51,18 @@ class CellFailed(Exception):
     """A cell raised. The text of this exception is safe to report: class, cell, line."""
 
     def __init__(
-        self, class_name: str, *, where: str, line: int | None, traceback: str, exit_code: str = ""
+        self,
+        class_name: str,
+        *,
+        where: str,
+        line: int | None,
+        traceback: str,
+        exit_code: str = "",
+        said: str = "",
     ) -> None:
         self.class_name = class_name
+        self.said = said
+        """What the exception itself said; for people at this machine, never for the server."""
         self.line = line
         self.traceback = traceback
         if class_name == "StdinNotImplementedError":
@@ -332,6 +341,7 @@ class CellRunner:
             line=None if line is None else line + line_offset(cell.source, code),
             traceback=traceback,
             exit_code=evalue if evalue.isdecimal() and len(evalue) < 10 else "",
+            said=evalue,
         )
 
     def _check_may_begin(self, where: str, deadline_at: float | None) -> None:

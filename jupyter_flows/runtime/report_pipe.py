@@ -90,6 +90,9 @@ class ReportPipe:
             )
         )
 
+    def said_here(self, slug: str, class_name: str, said: str) -> None:
+        """Hear what the exception of a failed task said; it quotes data, so it is for this machine alone."""
+
     def progress(self, slug: str, fraction: float | None, text: str = "", *, attempt: int = 1) -> None:
         """Report how far a running task is."""
         told = redact.cut(redact.mask(self._masked(text)), PROGRESS_LIMIT)

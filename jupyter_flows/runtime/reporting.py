@@ -51,6 +51,9 @@ class EngineReporter:
         """Pass a task's state on; keep its traceback here."""
         if isinstance(state.result, BaseException):
             keep_traceback(self._directory, state.result, title=f"{name}, attempt {attempt}")
+            self._pipe.said_here(
+                slug, getattr(state.result, "class_name", ""), getattr(state.result, "said", "")
+            )
         if state.is_successful() and map_index < 0:
             self._pipe.log("INFO", name_of(state), task=name)
         self._tell(

@@ -48,6 +48,8 @@ def _text(value: Any, depth: int) -> str:
         return f"{name}:{state!r}"
     if name in {"StringIO", "BytesIO"}:
         return f"{name}:{value.getvalue()!r}"  # who listened to it meanwhile is no value
+    if kind.__module__.startswith("matplotlib."):
+        return name  # it remembers where it was drawn; what it shows is compared as its picture
     if name == "function":
         return f"function:{value.__name__}:{value.__code__.co_code.hex()}"
     if name == "module":
@@ -79,7 +81,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 def body_of(source: str) -> str:
     """Return a cell's text without the line that a front end's and a headless kernel's cell differ in."""
     first, _, rest = source.partition("\n")
-    ours = first.startswith(("%%task", "%%parameters", "%%skip")) or first.strip() in {"", "#"}
+    ours = first.removeprefix("# ").startswith(("%%task", "%%parameters", "%%skip")) or not first.strip()
     return (rest if ours else source).strip()
 
 

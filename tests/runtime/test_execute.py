@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,6 +121,23 @@ def test_failure_is_one_and_says_how_to_go_on(typed: Typed, tmp_path: Path) -> N
     assert f"go on from there:  {command}" in done.stdout.splitlines()
     assert ["Success", "Failed", "TriggerFailed"] == executed(tmp_path).states
     assert checkpoint(tmp_path).is_dir()
+
+
+def test_the_line_of_a_failed_task_says_what_its_exception_said(typed: Typed, tmp_path: Path) -> None:
+    """The first line of it, not all of a long one, and no secret; its traceback shows the cell as it stands."""
+    write_notebook(
+        tmp_path / "in.ipynb",
+        "api_key = 'none'",
+        "%%task ask --timeout 1m\nraise ValueError(f'{api_key} was refused\\nby the server')",
+        "%%task long\nraise ValueError('a' * 1000)",
+        tags={0: ["parameters"]},
+    )
+    done = typed("in.ipynb", "-p", "api_key=gx7-hidden-4Q")
+    assert "ValueError: *** was refused (cell ask, line 2)" in done.stdout
+    assert f"ValueError: {'a' * 199}… (cell long, line 2)" in done.stdout
+    assert "gx7-hidden-4Q" not in done.stdout + done.stderr
+    outputs = [cell.outputs[-1] for cell in executed(tmp_path).code if "%%task ask" in cell.source]
+    assert "1 # %%task ask --timeout 1m" in re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(outputs[0].traceback))
 
 
 def test_the_way_on_has_the_options_of_the_run(typed: Typed, tmp_path: Path) -> None:
