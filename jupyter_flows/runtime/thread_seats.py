@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_flows.errors import KernelDidNotStart
-from jupyter_flows.runtime import kernel_threads
+from jupyter_flows.runtime import kernel_figures, kernel_threads
 from jupyter_flows.runtime.kernel_answers import Connection
 from jupyter_flows.runtime.kernels import Kernel
 from jupyter_flows.runtime.seats import Seat, Seats
@@ -71,7 +71,10 @@ class KernelThread:
     def _keep_apart(self, client: Any) -> None:
         """Have the kernel tell apart what cells of several threads leave in IPython's shell."""
         install = "names['install'](get_ipython())"
-        code = f"(lambda names: (exec({_threads_source()!r}, names), {install}))({{'__name__': 'threads'}})"
+        code = "\n".join(
+            f"(lambda names: (exec({source!r}, names), {install}))({{'__name__': 'threads'}})"
+            for source in _threads_sources()
+        )
         answer = client.execute(code, silent=True, store_history=False, reply=True, timeout=ANSWER_S)
         reply = answer["content"]
         if reply["status"] != "ok":
@@ -261,8 +264,8 @@ class ThreadSeats(Seats):
 
 
 @functools.cache
-def _threads_source() -> str:
-    return inspect.getsource(kernel_threads)
+def _threads_sources() -> tuple[str, ...]:
+    return inspect.getsource(kernel_threads), inspect.getsource(kernel_figures)
 
 
 def _control(client: Any, kind: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -108,3 +108,26 @@ def test_each_cell_has_its_own_value_silence_error_and_number(threads: list[Kern
             wrong.append((cell.source, expected, seen))
     assert [] == wrong
     assert len(cells) == len({cell.execution_count for cell in cells})
+
+
+def test_each_cell_shows_what_it_drew(threads: list[KernelThread]) -> None:
+    """Not what another one is still drawing, and not without what it draws after another's end."""
+    run_at_once(threads[:1], ["import threading\nimport matplotlib.pyplot as plt"])
+    run_at_once(threads[:1], ["drawn, ended = threading.Event(), threading.Event()"])
+    draws = (
+        "_, axes = plt.subplots(figsize=(1, 1))\n"
+        "drawn.set()\n"
+        "assert ended.wait(20)\n"
+        "assert [1] == plt.get_fignums() and plt.gca() is axes\n"
+        "axes.plot([1, 2])\n"
+        "None"
+    )
+    alone, _ = run_at_once(threads[:1], [f"ended.set()\n{draws}", "ended.clear(); drawn.clear()"])
+    # The second cell ends while the first is drawing; the third begins when it has.
+    other = "assert drawn.wait(20)\nplt.get_fignums()"
+    cells, ends = run_at_once(threads[:2], [draws, other, "ended.set()"])
+    assert ["ok"] * 3 == ends
+    assert ["[]"] == [output.data["text/plain"] for output in cells[1].outputs]
+    assert [] == cells[2].outputs
+    [picture] = cells[0].outputs
+    assert alone[0].outputs[0].data["image/png"] == picture.data["image/png"]
