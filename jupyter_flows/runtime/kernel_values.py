@@ -31,6 +31,8 @@ except ImportError:  # values of the notebook's own classes cannot be passed the
 ALIGNED = 64
 """Buffers begin at multiples of this, as arrays like it."""
 
+_INLINE = "matplotlib_inline.backend_inline"
+
 _known: dict[int, tuple[str, Any]] = {}
 _baseline: dict[str, Any] = {}
 _hidden: set[str] = set()
@@ -276,9 +278,22 @@ class _ValuePickler(_Base):  # type: ignore[misc]
             parts = _view_parts(obj)
             if parts is not None:
                 return _view, parts
+        elif _INLINE in sys.modules and isinstance(obj, sys.modules["matplotlib.figure"].Figure):
+            make, arguments, *rest = obj.__reduce_ex__(5)
+            return _shown, (make, *arguments), *rest
         if _Base is pickle.Pickler:
             return NotImplemented
         return super().reducer_override(obj)
+
+
+def _shown(make: Any, *arguments: Any) -> Any:
+    """Make a figure where figures are shown as pictures.
+
+    A kernel shows them so from its first figure of pyplot's on; one that only reads a figure has made none.
+    """
+    with contextlib.suppress(ImportError):
+        import_module(_INLINE)
+    return make(*arguments)
 
 
 def _named(name: str) -> Any:

@@ -242,6 +242,12 @@ UNREAD = (
     "%%task again\n(a := b)",
     "%%task look\nprint(a, b)",
 )
+FIGURES = (
+    "import matplotlib.pyplot as plt",
+    "%%task drawn\nfig, ax = plt.subplots()\nax.plot([1, 2, 3]);",
+    "%%task lines\nprint(len(ax.lines))",
+    "%%task shown\nfig",
+)
 CASES = {
     **HAND_MADE,
     "an object is changed by another name than is read": UNREAD,
@@ -269,6 +275,16 @@ def test_hand_made_notebook(tmp_path: Path, typist: Typist, name: str) -> None:
     notebook = write_notebook(tmp_path / "source" / "book.ipynb", *cells)
     states = assert_same_in_every_way(Way(tmp_path, notebook, typist), chance=random.Random(name))
     assert name == HIDES or "Cached" in states
+
+
+def test_a_figure_is_a_picture_where_none_was_drawn(tmp_path: Path, typist: Typist) -> None:
+    """A kernel that has only read a figure shows it as the one that drew it does; here since the run goes on."""
+    (tmp_path / "source").mkdir()
+    way = Way(tmp_path, write_notebook(tmp_path / "source" / "book.ipynb", *FIGURES), typist)
+    [shown] = [task for task in way.tasks if task.name == "shown"]
+    reference = way.plain()
+    assert any("image/png" in text for told in reference.outputs.values() for _, text in told)
+    assert_same(reference, way.execute_with_failures(["processes"], [[shown]]), "gone on")
 
 
 @pytest.mark.parametrize("name", ["quickstart", "weather"])
