@@ -13,6 +13,7 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping, MutableMap
 from typing import Any
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_IMPORTED = re.compile(r"\b(?:import|from) +([\w.]+)")
 
 
 def seen(value: Any, depth: int = 0) -> Any:
@@ -102,6 +103,36 @@ def run_in(
     random.seed(7)
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
     observed: dict[int, Any] = {}
+    with _modules_as_they_were(cells):
+        _run_each(cells, order, watched, namespace, observed)
+    for value in namespace.values():
+        # Where the cell that drives it was left out, Python would warn when it is thrown away.
+        if isinstance(value, Coroutine):
+            value.close()
+    return observed
+
+
+@contextlib.contextmanager
+def _modules_as_they_were(cells: Sequence[str]) -> Iterator[None]:
+    """Put back what cells replace in modules: where the cell that does so is left out, nobody else would."""
+    names = set(_IMPORTED.findall("\n".join(cells)))
+    before = [(module, dict(vars(module))) for name in names if (module := sys.modules.get(name))]
+    try:
+        yield
+    finally:
+        for module, attributes in before:
+            for name, value in attributes.items():
+                if vars(module).get(name) is not value:
+                    setattr(module, name, value)
+
+
+def _run_each(
+    cells: Sequence[str],
+    order: Sequence[int],
+    watched: Mapping[int, Collection[str]] | None,
+    namespace: dict[str, Any],
+    observed: dict[int, Any],
+) -> None:
     for number in order:
         source = cells[number - 1]
         before = dict(namespace)
@@ -137,11 +168,6 @@ def run_in(
         }
         bound |= {name: DELETED for name in stores.deleted - set(namespace)}
         observed[number] = (_ADDRESS.sub("0x…", printed.getvalue()), bound, problem)
-    for value in namespace.values():
-        # Where the cell that drives it was left out, Python would warn when it is thrown away.
-        if isinstance(value, Coroutine):
-            value.close()
-    return observed
 
 
 def without_failures(cells: Sequence[str]) -> list[str]:

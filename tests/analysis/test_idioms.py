@@ -11,7 +11,7 @@ from tests.analysis.cases import closure, graph, pairs
 from tests.analysis.oracle import dependent_pairs, run
 
 CASES: dict[str, list[str]] = {
-    "monkeypatch via from": ["import json", "json.dumps = lambda x: 'no'", "from json import dumps", "print(dumps(1))", "import importlib; importlib.reload(json)"],
+    "monkeypatch via from": ["import colorsys", "colorsys.hsv_to_rgb = lambda h, s, v: 'no'", "from colorsys import hsv_to_rgb", "print(hsv_to_rgb(1, 1, 1))", "import importlib; importlib.reload(colorsys)"],
     "monkeypatch sys.modules": ["import sys, types", "m = types.ModuleType('mymod'); m.x = 3\nsys.modules['mymod'] = m", "import mymod", "print(mymod.x)", "sys.modules.pop('mymod')"],
     "cache cleared": ["import functools\nlog=[]", "@functools.lru_cache(None)\ndef f(x):\n    log.append(x)\n    return x", "f(1)", "f(1)", "f.cache_clear()", "f(1)", "print(log)"],
     "cache counted": ["import functools", "@functools.cache\ndef f(x): return x", "f(1)", "print(f.cache_info())"],
