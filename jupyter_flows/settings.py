@@ -6,6 +6,7 @@ else from the default written here. Nothing reads the environment for a setting 
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
 from dataclasses import dataclass, fields
@@ -134,7 +135,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """
     env = dict(os.environ) if environ is None else environ
     home = Path(env.get(PREFIX + "HOME") or "~/.jupyter_flows").expanduser().absolute()
-    hints = get_type_hints(Settings)
+    hints = _hints()
     values: dict[str, Any] = {}
     file = home / "settings.toml"
     if file.is_file():
@@ -153,6 +154,11 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
             values[field.name] = raw
     values["home"] = home
     return Settings(**{name: _convert(name, value, hints[name]) for name, value in values.items()})
+
+
+@functools.cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
 
 
 def _convert(name: str, value: Any, kind: type) -> Any:

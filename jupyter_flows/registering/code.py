@@ -150,8 +150,8 @@ def imports_of(flow: FlowGraph, source: Source) -> list[str]:
         return imported_modules([_read(source.path)])
     used: set[str] = set()
     # A thousand tasks are mostly copies of a few: each function is looked at once.
-    runs = [task.run for task in flow.tasks]
-    functions = {id(found): found for run in runs for found in [getattr(run, "__func__", run)]}
+    runs = {id(run): run for run in [task.run for task in flow.tasks]}
+    functions = {id(found): found for found in [getattr(run, "__func__", run) for run in runs.values()]}
     for function in functions.values():
         code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         for name in code.co_names if code is not None else ():

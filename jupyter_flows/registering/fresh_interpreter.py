@@ -40,7 +40,7 @@ def loaded_in_fresh_interpreter(data: bytes, *, flow_name: str, beside: Path | N
         with subprocess.Popen(  # noqa: S603 - our own interpreter, a constant program
             [sys.executable, "-c", _LOAD, *([str(beside)] if beside is not None else [])],
             stdin=given,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=said,
             cwd="/",
         ) as process:
@@ -54,14 +54,15 @@ def loaded_in_fresh_interpreter(data: bytes, *, flow_name: str, beside: Path | N
 
 def _wait(process: subprocess.Popen[bytes], said: IO[bytes], flow_name: str) -> None:
     try:
-        status = process.wait(LIMIT_S)
+        # Ends when its output does; to wait for the process alone is to look again and again.
+        process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired as error:
         msg = (
             f"flow {flow_name!r} was pickled, but a fresh interpreter needed over {LIMIT_S} s "
             "to load it; what does it import, or hold, that takes so long?"
         )
         raise CannotPickle(msg) from error
-    if status == 0:
+    if process.returncode == 0:
         return
     said.seek(0)
     lines = said.read().decode(errors="replace").strip().splitlines()

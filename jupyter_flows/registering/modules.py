@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import site
 import sys
 import sysconfig
@@ -70,6 +71,7 @@ def _file_of(name: str, beside: Path | None) -> Path | None:
     return next((Path(place) for place in spec.submodule_search_locations or ()), None)
 
 
+@functools.cache
 def _installed_places() -> list[Path]:
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return [Path(path) for path in {*paths, *site.getsitepackages(), site.getusersitepackages()} if path]

@@ -136,7 +136,8 @@ def register(
             api = stack.enter_context(closing(connect()))
         written = Written()
         # Is the server there, and does it know us? Asked before anything is written.
-        before = _before(api, flow, project or flow.project or load_settings().project)
+        project = project or flow.project or load_settings().project
+        before = _before(api, flow, project)
         try:
             kept = before.spec if before is not None and when is None and schedule is None else None
             kept = kept if kept is not None and kept.schedule_given else None
@@ -153,7 +154,7 @@ def register(
                     schedules=schedules,
                     schedule_given=given is not None or kept is not None,
                     labels=asked,
-                    project=project or flow.project or load_settings().project,
+                    project=project,
                     fingerprint=_fingerprint(modules, source),
                 )
             ref = put_code(store, flow, source, data, written) if build else _registered(api, flow)
