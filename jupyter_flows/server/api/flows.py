@@ -65,7 +65,7 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
         flow = store.update_flow(tx, flow, version=newest.version)
     # Before the rest move: runs of a schedule that is no more are withdrawn, not moved.
     flow = _take_schedules(call, flow, newest, activate=request.activate_schedule)
-    if created:
+    if created and newest.version > 1:
         moved = _move_runs(call, flow, newest)
     change = f"version {newest.version} registered" if created else "registered again, unchanged"
     tx.append(FlowChanged(flow_id=flow.id, name=flow.name, change=change), flow_id=flow.id)
