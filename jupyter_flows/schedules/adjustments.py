@@ -30,6 +30,11 @@ class Adjustment(msgspec.Struct, frozen=True):
         """The most that it moves a time by."""
         return timedelta(seconds=abs(self.seconds)) if self.name == "add" else timedelta(days=3)
 
+    @property
+    def back(self) -> timedelta:
+        """The most that it moves a time back by."""
+        return timedelta(seconds=max(0.0, -self.seconds)) if self.name == "add" else timedelta()
+
     def __call__(self, dt: datetime) -> datetime:
         """Return the later time."""
         if self.name == "add":

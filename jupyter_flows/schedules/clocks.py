@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -73,6 +73,10 @@ def zone_of(moment: datetime | None) -> str:
 def _made(rule: Schedule, parameter_defaults: Any, labels: Iterable[str] | None) -> Clock:
     if isinstance(labels, str):
         raise InvalidSchedule(f"labels of a clock is the text {labels!r}; give a list of words")
+    if parameter_defaults is not None and not isinstance(parameter_defaults, Mapping):
+        raise InvalidSchedule(
+            f"parameter_defaults of a clock is {parameter_defaults!r}; give a dictionary of values by name"
+        )
     return Clock(rule, dict(parameter_defaults or {}), None if labels is None else tuple(labels))
 
 

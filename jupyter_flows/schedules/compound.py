@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,7 +58,13 @@ class Schedule(base.Schedule, frozen=True):
 
     def __post_init__(self) -> None:
         for name in ("clocks", *GROUPS):
-            msgspec.structs.force_setattr(self, name, tuple(getattr(self, name) or ()))
+            given = getattr(self, name) or ()
+            if isinstance(given, Clock) or callable(given) or not isinstance(given, Iterable):
+                raise InvalidSchedule(f"{name} of a schedule is {given!r}; give a list: {name}=[...]")
+            msgspec.structs.force_setattr(self, name, tuple(given))
+            for item in getattr(self, name) if name != "clocks" else ():
+                if not callable(item):
+                    raise InvalidSchedule(f"{name} of a schedule has {item!r}; give functions of a time")
         if not self.clocks:
             raise InvalidSchedule(
                 "a schedule needs at least one clock, e.g. Schedule([CronClock('0 6 * * *')])"
@@ -77,7 +83,7 @@ class Schedule(base.Schedule, frozen=True):
         time = utc(time)
         found: list[ClockEvent] = []
         for clock in self.clocks:
-            firing = next(self._firings_of(clock, time), None)
+            firing = self._first(clock, time)
             if firing is None or (found and firing > found[0].start_time):
                 continue
             event = ClockEvent(firing, clock.parameter_defaults, clock.labels)
@@ -87,22 +93,27 @@ class Schedule(base.Schedule, frozen=True):
                 found.append(event)
         return tuple(found)
 
-    def _firings_of(self, clock: Clock, time: datetime) -> Iterator[datetime]:
-        """Yield a clock's times that count, as they are adjusted, strictly later than *time*."""
+    def _first(self, clock: Clock, time: datetime) -> datetime | None:
+        """Return the earliest of a clock's times that count, adjusted, strictly later than *time*."""
         where = zone(clock.rule.zone_name)
-        # What lies before may be adjusted to after.
+        # What lies before may be adjusted to after, and what lies after to before.
         most = sum((getattr(change, "most", timedelta(days=7)) for change in self.adjustments), timedelta())
+        back = sum((getattr(change, "back", timedelta()) for change in self.adjustments), timedelta())
+        found: datetime | None = None
         for number, firing in enumerate(clock.rule.firings(after=time - most)):
             if number > MOST_CANDIDATES or firing - time > HORIZON:
-                return
+                break
+            if found is not None and firing - back >= found:
+                break  # Saturday 18:00 becomes Monday 18:00: Monday 00:00 came later, and is earlier
             local = firing.astimezone(where)
             if not self._counts(local):
                 continue
             for change in self.adjustments:
                 local = change(local)
             adjusted = local.astimezone(UTC)
-            if adjusted > time:
-                yield adjusted
+            if adjusted > time and (found is None or adjusted < found):
+                found = adjusted
+        return found
 
     def _counts(self, local: datetime) -> bool:
         either = tuple(self.or_filters)

@@ -64,6 +64,16 @@ def test_adjustments_move_what_is_left():
     assert ends.after(datetime(2030, 3, 31, 13, tzinfo=UTC)) == datetime(2030, 4, 1, 12, tzinfo=UTC)
 
 
+def test_times_that_adjustments_bring_out_of_order_all_fire_in_order():
+    """Saturday 18:00 becomes Monday 18:00, although Monday 00:00 came after it and is earlier."""
+    friday = datetime(2021, 1, 1, 12, tzinfo=UTC)
+    every = IntervalClock(timedelta(hours=30), start_date=friday)
+    moved = Schedule([every], adjustments=[adjustments.next_weekday])
+    assert ["01 12", "04 00", "04 18", "05 06"] == [
+        at.strftime("%d %H") for at in moved.next(4, after=START.replace(year=2021))
+    ]
+
+
 def test_filters_look_at_the_clocks_own_zone():
     night = Schedule(
         [IntervalClock(timedelta(hours=1), start_date=datetime(2030, 1, 1, tzinfo=BERLIN))],
@@ -133,6 +143,10 @@ def test_what_the_server_cannot_keep_is_refused_when_registering(schedule, words
     [
         (lambda: Schedule([]), "at least one clock"),
         (lambda: Schedule(["0 6 * * *"]), "is no clock"),
+        (lambda: Schedule(IntervalClock(timedelta(1))), r"give a list: clocks=\[...\]"),
+        (lambda: hours(filters=filters.is_weekend), r"give a list: filters=\[...\]"),
+        (lambda: hours(adjustments=[5]), "adjustments of a schedule has 5; give functions of a time"),
+        (lambda: IntervalClock(timedelta(1), parameter_defaults=[1]), "give a dictionary of values by name"),
         (lambda: filters.is_day_of_week(7), "0, Monday, to 6, Sunday"),
         (lambda: filters.on_date(2, 30), "there is no such day"),
         (lambda: CronClock("0 6 * * *", labels="big"), "give a list of words"),
