@@ -98,6 +98,10 @@ class Flow(FlowGraph):
             more_parameters.update({name: given[name] for name in own if given[name] is not None})
             context, executor = (None if name in own else given[name] for name in ("context", "executor"))
             task_states, clock = (None if name in own else given[name] for name in ("task_states", "clock"))
+        for what, value in (("parameters", parameters), ("context", context), ("task_states", task_states)):
+            if value is not None and not isinstance(value, Mapping):
+                msg = f"flow {self.name!r}: {what} is {value!r}; run() takes a dictionary"
+                raise InvalidFlow(msg)
         run = {"flow_run_id": flow_run_id, "flow_run_name": flow_run_name}
         context = {**(context or {}), **{name: value for name, value in run.items() if value is not None}}
         clock = clock or SystemClock()
@@ -108,8 +112,14 @@ class Flow(FlowGraph):
         if self.schedule is None:
             msg = f"flow {self.name!r} has no schedule to run on; give it one, or leave run_on_schedule out"
             raise InvalidFlow(msg)
+        from jupyter_flows.schedules import parse_schedule
+
+        schedule = parse_schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+        if not hasattr(schedule, "events_after"):
+            msg = f"flow {self.name!r}: schedule is {schedule!r}; give one of jupyter_flows.schedules"
+            raise InvalidFlow(msg)
         state: State | None = None
-        events = self.schedule.events_after(clock.now())
+        events = schedule.events_after(clock.now())
         while events:
             at = events[0].start_time
             clock.wait((at - clock.now()).total_seconds())
@@ -181,8 +191,8 @@ class Flow(FlowGraph):
             what = "runs from top to bottom" if horizontal else f"is written as svg, not as {format}"
             msg = f"visualize: the picture {what}; 'jupyter flows graph --dot FILE' writes DOT for Graphviz"
             raise InvalidOption(msg)
-        if filename is not None and format == "svg" and not filename.endswith(".svg"):
-            filename += ".svg"
+        if filename is not None and not Path(filename).suffix:
+            filename = f"{filename}.svg"
         return _widget().picture(self, flow_state=flow_state, filename=filename)
 
     def serialize(self, build: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Prefect 1's signature

@@ -48,7 +48,7 @@ def test_the_picture_is_svg_and_coloured_by_a_run(tmp_path):
     data = cloudpickle.dumps(flow_of())
     program = (
         "import sys, pickle; flow = pickle.load(sys.stdin.buffer);"
-        f"print(flow.visualize(flow.run(), filename={str(tmp_path / 'flow.svg')!r}), end='')"
+        f"print(flow.visualize(flow.run(), filename={str(tmp_path / 'flow')!r}), end='')"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], input=data, capture_output=True, check=True, timeout=60

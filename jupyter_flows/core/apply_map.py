@@ -52,6 +52,9 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: Any = None, **kwargs: 
     if outer is None:
         msg = "apply_map was called outside a flow; use it inside 'with Flow(...)'"
         raise InvalidFlow(msg)
+    if not callable(func):
+        msg = f"apply_map: {func!r} is no function; give the function that builds tasks, then its arguments"
+        raise InvalidFlow(msg)
     inner = FlowGraph("apply_map")
     inputs: dict[Task, Meant] = {}
     constants: dict[int, Task] = {}

@@ -102,9 +102,18 @@ class FlowGraph:
         self._reference: tuple[Task, ...] | None = None
         self._tokens: list[Token[Any]] = []
         self.state_handlers = as_handlers(state_handlers, on_failure, f"flow {name!r}")
+        if terminal_state_handler is not None and not callable(terminal_state_handler):
+            msg = (
+                f"flow {name!r}: terminal_state_handler is {terminal_state_handler!r}; "
+                "give a function (flow, state, reference states)"
+            )
+            raise InvalidFlow(msg)
         for task in tasks or ():
             self.add_task(task)
         for edge in edges or ():
+            if not isinstance(edge, Edge):
+                msg = f"flow {name!r}: {edge!r} is no edge; give Edge(upstream task, downstream task, key)"
+                raise InvalidFlow(msg)
             self._add_edge(edge)
         if reference_tasks is not None:
             self.set_reference_tasks(reference_tasks)
@@ -264,6 +273,10 @@ class FlowGraph:
         is checked at once, else before it runs.
         """
         self.add_task(task)
+        for what, given in (("upstream_tasks", upstream_tasks), ("downstream_tasks", downstream_tasks)):
+            if isinstance(given, Task) or not isinstance(given, Iterable | None):
+                msg = f"task {task.name!r}: {what} is {given!r}; give a list: {what}=[...]"
+                raise InvalidTask(msg)
         for upstream in upstream_tasks or ():
             value, is_mapped, flattened = meant(upstream, is_mapped=mapped)
             self.add_edge(self.as_task(value), task, mapped=is_mapped, flattened=flattened)
@@ -359,6 +372,9 @@ class FlowGraph:
 
     def set_reference_tasks(self, tasks: Iterable[Task]) -> None:
         """Let these tasks decide the final state; none restores the default."""
+        if isinstance(tasks, Task) or not isinstance(tasks, Iterable):
+            msg = f"flow {self.name!r}: reference tasks are a list of tasks, not {tasks!r}"
+            raise InvalidFlow(msg)
         chosen = tuple(tasks)
         for task in chosen:
             if task not in self.slugs:
@@ -445,9 +461,8 @@ class FlowGraph:
         for edge in self._edges:
             if edge.key is None:
                 continue
-            parameters = edge.downstream_task.signature.parameters
-            if edge.key not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-                takes = ", ".join(parameters) or "none"
+            if not _takes(edge.downstream_task, edge.key):
+                takes = ", ".join(edge.downstream_task.signature.parameters) or "none"
                 msg = f"task {edge.downstream_task.name!r} takes no argument {edge.key!r}; it takes {takes}"
                 raise InvalidFlow(msg)
 
@@ -475,7 +490,7 @@ class FlowGraph:
         new: Task,
         validate: bool = True,  # noqa: FBT001, FBT002 - Prefect 1's signature
     ) -> None:
-        """Put *new* where *old* was: its edges, its constants, its say in the final state.
+        """Put *new* where *old* was: its edges, its say in the final state, and those constants it takes.
 
         In Prefect 1 the constants were left behind.
 
@@ -521,7 +536,9 @@ class FlowGraph:
             down = new if edge.downstream_task is old else edge.downstream_task
             self._add_edge(msgspec.structs.replace(edge, upstream_task=up, downstream_task=down))
         for task, values in constants.items():
-            self.set_dependencies(new if task is old else task, keyword_tasks=values)
+            to = new if task is old else task
+            taken = {key: value for key, value in values.items() if task is not old or _takes(new, key)}
+            self.set_dependencies(to, keyword_tasks=taken)
         if reference is not None:
             self._reference = tuple(new if task is old else task for task in reference)
         if validate:
@@ -550,6 +567,9 @@ class FlowGraph:
         ------
         InvalidFlow : both have a parameter of one name, and they are not to be merged.
         """
+        if not isinstance(flow, FlowGraph):
+            msg = f"flow {self.name!r}: update takes another flow, not {flow!r}"
+            raise InvalidFlow(msg)
         if merge_parameters:
             ours = {parameter.name: parameter for parameter in self.parameters()}
             for parameter in flow.parameters():
@@ -571,6 +591,11 @@ class FlowGraph:
             self.set_reference_tasks(dict.fromkeys([*reference, *flow.reference_tasks()]))
         if validate or merge_parameters:
             self.validate()
+
+
+def _takes(task: Task, argument: str) -> bool:
+    parameters = task.signature.parameters
+    return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def _check_items(value: Any, key: str, task: Task) -> None:

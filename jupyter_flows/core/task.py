@@ -16,7 +16,14 @@ from typing import Any, ClassVar, NamedTuple, Self, overload
 
 from jupyter_flows.core.context import context
 from jupyter_flows.core.current import current_flow, current_tags, current_unused
-from jupyter_flows.core.task_options import as_delay, as_exceptions, as_handlers, hints_of, results_of
+from jupyter_flows.core.task_options import (
+    as_count,
+    as_delay,
+    as_exceptions,
+    as_handlers,
+    hints_of,
+    results_of,
+)
 from jupyter_flows.core.triggers import Trigger, all_successful
 from jupyter_flows.errors import InvalidTask
 
@@ -146,14 +153,11 @@ class Task:
             raise InvalidTask(msg)
         self.tags = frozenset(tags or ()) | current_tags.get()
         self.retry_delay = as_delay(retry_delay, self.name, "retry_delay")
-        self.max_retries = max_retries = max_retries or 0
+        self.max_retries = max_retries = as_count(max_retries, self.name, "max_retries") or 0
         self.retry_on = as_exceptions(retry_on, self.name)
         self.timeout = as_delay(timeout, self.name, "timeout")
         if self.timeout is not None and not self.timeout:
             msg = f"task {self.name!r}: timeout is 0; give more than that, or none"
-            raise InvalidTask(msg)
-        if max_retries < 0:
-            msg = f"task {self.name!r}: max_retries is {max_retries}; it cannot be negative"
             raise InvalidTask(msg)
         if max_retries > 0 and self.retry_delay is None:
             msg = f"task {self.name!r}: max_retries={max_retries} needs a retry_delay"
@@ -176,7 +180,7 @@ class Task:
         self.target = target
         self.task_run_name = task_run_name
         self._check_result()
-        self.nout = results_of(self.run) if nout is None else nout
+        self.nout = results_of(self.run) if nout is None else as_count(nout, self.name, "nout")
         self.state_handlers = as_handlers(state_handlers, on_failure, f"task {self.name!r}")
         self._check_run()
         if (unused := current_unused.get()) is not None:
@@ -189,6 +193,12 @@ class Task:
         if self.target is not None and getattr(self.result, "location", None) is not None:
             text = f"task {self.name!r}: target wins over the location of its result; leave one of them out"
             warnings.warn(text, stacklevel=4)
+        if self.cache_validator is not None and not callable(self.cache_validator):
+            msg = (
+                f"task {self.name!r}: cache_validator is {self.cache_validator!r}; "
+                "give a function of jupyter_flows.engine.cache_validators"
+            )
+            raise InvalidTask(msg)
         for name in ("target", "task_run_name"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str) and not callable(value):
@@ -273,8 +283,16 @@ class Task:
     ) -> Task:
         """Put a copy of this task, bound to the arguments, into the flow of the ``with`` block."""
         flow = self._flow(flow)
-        made = self.copy(**(task_args or {}))
+        made = self.copy(**self._task_args(task_args))
         return made.bind(*args, mapped=mapped, upstream_tasks=upstream_tasks, flow=flow, **kwargs)
+
+    def _task_args(self, task_args: dict[str, Any] | None) -> dict[str, Any]:
+        if task_args is None or isinstance(task_args, dict):
+            return task_args or {}
+        msg = (
+            f"task {self.name!r}: task_args is {task_args!r}; give a dictionary: task_args=dict(name='other')"
+        )
+        raise InvalidTask(msg)
 
     def map(
         self,
@@ -304,7 +322,7 @@ class Task:
         >>> flow.run().result[total].result
         14
         """
-        made = self.copy(**(task_args or {}))
+        made = self.copy(**self._task_args(task_args))
         made.nout = None
         flow = self._flow(flow)
         return made.bind(*args, mapped=True, upstream_tasks=upstream_tasks, flow=flow, **kwargs)

@@ -24,6 +24,22 @@ def as_delay(value: timedelta | float | None, name: str, what: str) -> timedelta
     raise InvalidTask(msg)
 
 
+def as_count(value: int | None, name: str, what: str) -> int | None:
+    """Return a number of things.
+
+    Raises
+    ------
+    InvalidTask : it is no whole number, or a negative one.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        msg = f"task {name!r}: {what} is {value!r}; give a whole number"
+        raise InvalidTask(msg)
+    if value is not None and value < 0:
+        msg = f"task {name!r}: {what} is {value}; it cannot be negative"
+        raise InvalidTask(msg)
+    return value
+
+
 def as_exceptions(value: Any, name: str) -> tuple[type[BaseException], ...]:
     """Return classes of exceptions, one or several, as a tuple.
 
@@ -73,6 +89,13 @@ def as_handlers(
         msg = f"{whose}: state_handlers is {handlers!r}; give a list of functions (task or flow, old, new)"
         raise InvalidTask(msg)
     found = [*(handlers or ())]
+    for handler in found:
+        if not callable(handler):
+            msg = f"{whose}: state_handlers has {handler!r}; give functions (task or flow, old, new)"
+            raise InvalidTask(msg)
+    if on_failure is not None and not callable(on_failure):
+        msg = f"{whose}: on_failure is {on_failure!r}; give a function (task or flow, state)"
+        raise InvalidTask(msg)
     if on_failure is not None:
         found.append(_on_failure(on_failure))
     return found

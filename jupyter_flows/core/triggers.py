@@ -57,7 +57,7 @@ def all_failed(upstream_states: Mapping[Any, State]) -> bool:
 def any_successful(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream succeeded."""
     found = _each(upstream_states)
-    if found and not any(state.is_successful() for _, state in found):
+    if upstream_states and not any(state.is_successful() for _, state in found):
         raise TRIGGERFAIL("trigger any_successful: no upstream task succeeded")
     return True
 
@@ -65,7 +65,7 @@ def any_successful(upstream_states: Mapping[Any, State]) -> bool:
 def any_failed(upstream_states: Mapping[Any, State]) -> bool:
     """Run when at least one upstream failed."""
     found = _each(upstream_states)
-    if found and not any(state.is_failed() for _, state in found):
+    if upstream_states and not any(state.is_failed() for _, state in found):
         raise TRIGGERFAIL("trigger any_failed: no upstream task failed")
     return True
 
@@ -94,6 +94,8 @@ def some_failed(at_least: float | None = None, at_most: float | None = None) -> 
 
     def some_failed(upstream_states: Mapping[Any, State]) -> bool:
         found = _each(upstream_states)
+        if not upstream_states:
+            return True
         return _within("some_failed", sum(s.is_failed() for _, s in found), len(found), at_least, at_most)
 
     return some_failed
@@ -110,6 +112,8 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
 
     def some_successful(upstream_states: Mapping[Any, State]) -> bool:
         found = _each(upstream_states)
+        if not upstream_states:
+            return True
         good = sum(state.is_successful() for _, state in found)
         return _within("some_successful", good, len(found), at_least, at_most)
 
@@ -117,8 +121,6 @@ def some_successful(at_least: float | None = None, at_most: float | None = None)
 
 
 def _within(trigger: str, count: int, total: int, at_least: float | None, at_most: float | None) -> bool:
-    if not total:
-        return True
     low = 0.0 if at_least is None else at_least * total if at_least < 1 else at_least
     high = float(total) if at_most is None else at_most * total if at_most < 1 else at_most
     if low <= count <= high:

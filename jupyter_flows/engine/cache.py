@@ -114,7 +114,12 @@ def run_name(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]) 
 
 
 def _names(inputs: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    return {**(context.get("parameters") or {}), **context, **inputs}
+    """Return what templates and functions may name, also what follows from the date (``{today}``)."""
+    token = contexts.enter(context)
+    try:
+        return {**(context.get("parameters") or {}), **contexts.context, **inputs}
+    finally:
+        contexts.leave(token)
 
 
 def _result(task: Task, context: Mapping[str, Any]) -> Result | None:

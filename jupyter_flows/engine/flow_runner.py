@@ -104,7 +104,7 @@ class FlowRunner:
         clock: Clock | None = None,
     ) -> None:
         self._graph = graph
-        self._executor: Executor = executor or graph.executor or LocalExecutor()
+        self._executor: Executor = _checked(executor or graph.executor or LocalExecutor(), graph.name)
         self._backend = backend
         is_heard = reporter is not None and type(reporter) is not NullReporter
         self._reporter = SafeReporter(reporter) if reporter is not None and is_heard else None
@@ -200,6 +200,10 @@ class FlowRunner:
                 name = getattr(key, "name", key)
                 msg = f"flow {self._graph.name!r}: task_states names {name!r}, which is not in it"
                 raise InvalidFlow(msg)
+            if not isinstance(state, State):
+                whose = f"flow {self._graph.name!r}: task_states"
+                msg = f"{whose} has {state!r} for task {task.name!r}; give a state"
+                raise InvalidFlow(msg)
             found[task] = state
         return found
 
@@ -218,26 +222,30 @@ class FlowRunner:
         by_task = final.result
         handler = self._graph.terminal_state_handler
         if handler is not None:
-            reference = [by_task[task] for task in self._graph.reference_tasks()]
+            # Children in place of their map, whose own state does not tell that one of them failed.
+            reference = [
+                one for task in self._graph.reference_tasks() for one in states.expanded(by_task[task])
+            ]
             ask: Callable[..., Any] = handler
-            whose = f"flow {self._graph.name}"
-            final = _asked(lambda new: ask(self._graph, new, reference), final, base, whose)
-        final = self._flow_state(state, final, base)
-        if final.result is None:
-            final.result = by_task
-        return final
+            final = self._judged(lambda new: ask(self._graph, new, reference), final, base)
+        return self._flow_state(state, final, base)
+
+    def _judged(self, handler: Callable[[State], State | None], new: State, base: Mapping[str, Any]) -> State:
+        """Return what a state handler of the flow makes of *new*; the states of the tasks stay its result."""
+        found = _asked(handler, new, base, f"flow {self._graph.name}")
+        if isinstance(new.result, dict) and not isinstance(found.result, dict):
+            if isinstance(found.result, Exception):
+                base["logger"].error("%s", found.message, exc_info=found.result)
+            found.result = new.result
+        return found
 
     def _flow_state(self, old: State, new: State, base: Mapping[str, Any]) -> State:
         for handler in self._graph.state_handlers:
-            result = new.result
-            new = _asked(
+            new = self._judged(
                 lambda now, handler=handler: handler(self._graph, old, now),  # type: ignore[misc]
                 new,
                 base,
-                f"flow {self._graph.name}",
             )
-            if new.result is None:
-                new.result = result
         if self._reporter is not None:
             self._reporter.flow_run_state(new)
         return new
@@ -264,6 +272,24 @@ class FlowRunner:
             **more,
             "parameters": {**defaults, **parameters},
         }
+
+
+def _checked(executor: Any, flow_name: str) -> Executor:
+    """Return *executor* if it is one.
+
+    Raises
+    ------
+    InvalidFlow : it is something else, or its class.
+    """
+    if isinstance(executor, type):
+        name = executor.__name__
+        msg = f"flow {flow_name!r}: executor is the class {name}; make one of it: {name}()"
+        raise InvalidFlow(msg)
+    if not hasattr(executor, "open"):
+        msg = f"flow {flow_name!r}: executor is {executor!r}; give one of jupyter_flows.executors"
+        raise InvalidFlow(msg)
+    found: Executor = executor
+    return found
 
 
 class _Run:

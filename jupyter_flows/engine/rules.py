@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from jupyter_flows.core import state as states
 from jupyter_flows.core.edge import Edge
-from jupyter_flows.core.signals import PrefectStateSignal
+from jupyter_flows.core.signals import TRIGGERFAIL, PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.core.triggers import all_successful, manual_only
@@ -67,7 +67,7 @@ def refusal(task: Task, upstream_states: Mapping[Edge, State]) -> State | None:
     except Exception as error:  # noqa: BLE001 - a trigger is the user's code
         return states.TriggerFailed(f"the trigger of task {task.name} raised {type(error).__name__}", error)
     name = getattr(task.trigger, "__name__", type(task.trigger).__name__)
-    return states.TriggerFailed(f"trigger {name} said no")
+    return TRIGGERFAIL(f"trigger {name} said no").state
 
 
 def may_retry(task: Task, state: State, attempts: int) -> bool:

@@ -163,3 +163,11 @@ def test_a_pickled_flow_comes_back_whole():
         loaded.add_edge(first, third, "y")
     assert loaded.add_task(Add()) is not None
     assert list(loaded.slugs.values())[-1] == "Add-2"
+
+
+def test_a_task_that_replaces_another_gets_the_constants_that_it_takes():
+    with Flow("etl") as flow:
+        made = task(lambda x, y: (x, y), name="old")(1, 2)
+    new = task(lambda x, z=3: (x, z), name="new")
+    flow.replace(made, new)
+    assert flow.run().result[new].result == (1, 3)

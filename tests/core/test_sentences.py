@@ -11,6 +11,7 @@ from jupyter_flows.core.mapping import unmapped
 from jupyter_flows.core.parameter import DateTimeParameter
 from jupyter_flows.engine.serializers import CompressedSerializer, JSONSerializer
 from jupyter_flows.errors import FlowsError
+from jupyter_flows.executors import ThreadExecutor
 from jupyter_flows.tasks.control_flow import merge
 from jupyter_flows.tasks.prefect import CancelFlowRun, StartFlowRun
 
@@ -244,6 +245,66 @@ SENTENCES = [
     (
         lambda: flow_of(lambda flow: merge(one(), skip_on_upstream_skip=True)),
         "merge: skip_on_upstream_skip cannot be true; it would skip with each branch that is skipped",
+    ),
+    (
+        lambda: Flow("etl", executor="threads").run(),
+        "flow 'etl': executor is 'threads'; give one of jupyter_flows.executors",
+    ),
+    (
+        lambda: Flow("etl").run(executor=ThreadExecutor),
+        "flow 'etl': executor is the class ThreadExecutor; make one of it: ThreadExecutor()",
+    ),
+    (lambda: Flow("etl").run([1]), "flow 'etl': parameters is [1]; run() takes a dictionary"),
+    (lambda: Flow("etl").run(context=5), "flow 'etl': context is 5; run() takes a dictionary"),
+    (
+        lambda: flow_of(lambda flow: one()).run(task_states={"one-1": "Success"}),
+        "flow 'etl': task_states has 'Success' for task 'one'; give a state",
+    ),
+    (
+        lambda: Flow("etl", schedule=5).run(run_on_schedule=True),
+        "flow 'etl': schedule is 5; give one of jupyter_flows.schedules",
+    ),
+    (
+        lambda: Flow("etl", terminal_state_handler=5),
+        "flow 'etl': terminal_state_handler is 5; give a function (flow, state, reference states)",
+    ),
+    (
+        lambda: Flow("etl", on_failure="mail"),
+        "flow 'etl': on_failure is 'mail'; give a function (task or flow, state)",
+    ),
+    (
+        lambda: Flow("etl", state_handlers=[5]),
+        "flow 'etl': state_handlers has 5; give functions (task or flow, old, new)",
+    ),
+    (
+        lambda: Flow("etl", edges=[5]),
+        "flow 'etl': 5 is no edge; give Edge(upstream task, downstream task, key)",
+    ),
+    (
+        lambda: Flow("etl").set_reference_tasks(one),
+        "flow 'etl': reference tasks are a list of tasks, not <Task: one>",
+    ),
+    (lambda: Flow("etl").update(5), "flow 'etl': update takes another flow, not 5"),
+    (
+        lambda: flow_of(lambda flow: one(upstream_tasks=one())),
+        "task 'one': upstream_tasks is <Task: one>; give a list: upstream_tasks=[...]",
+    ),
+    (
+        lambda: flow_of(lambda flow: one(task_args=["red"])),
+        "task 'one': task_args is ['red']; give a dictionary: task_args=dict(name='other')",
+    ),
+    (
+        lambda: Task(name="t", max_retries="2", retry_delay=1),
+        "task 't': max_retries is '2'; give a whole number",
+    ),
+    (lambda: Task(name="t", nout=-1), "task 't': nout is -1; it cannot be negative"),
+    (
+        lambda: Task(name="t", cache_for=1, cache_validator="all_inputs"),
+        "task 't': cache_validator is 'all_inputs'; give a function of jupyter_flows.engine.cache_validators",
+    ),
+    (
+        lambda: flow_of(lambda flow: apply_map(5, [1])),
+        "apply_map: 5 is no function; give the function that builds tasks, then its arguments",
     ),
     (lambda: apply_map(one, [1]), "apply_map was called outside a flow; use it inside 'with Flow(...)'"),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_flows.core.signals import PAUSE, SKIP, TRIGGERFAIL
-from jupyter_flows.core.state import Failed, Skipped, Success, TriggerFailed
+from jupyter_flows.core.state import Failed, Mapped, Skipped, Success, TriggerFailed
 from jupyter_flows.triggers import (
     all_failed,
     all_finished,
@@ -80,3 +80,9 @@ def test_counts_and_shares(trigger, runs):
 def test_manual_only_waits():
     with pytest.raises(PAUSE):
         manual_only({})
+
+
+@pytest.mark.parametrize("trigger", [any_failed, any_successful, some_failed(1), some_successful(1)])
+def test_an_empty_map_is_an_upstream_of_which_nothing_failed_and_nothing_succeeded(trigger):
+    with pytest.raises(TRIGGERFAIL):
+        trigger({"load": Mapped(map_states=[])})

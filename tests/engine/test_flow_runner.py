@@ -289,6 +289,13 @@ def test_a_trigger_that_raises_refuses():
     assert flow.run().result[made].message == "the trigger of task guarded raised KeyError"
 
 
+def test_a_trigger_that_returns_false_leaves_its_signal_as_result():
+    """A reader of failed results gets an exception, not None."""
+    with Flow("no") as flow:
+        made = task(lambda x: x, trigger=lambda _states: False, name="guarded")(one())
+    assert type(flow.run().result[made].result) is signals.TRIGGERFAIL
+
+
 def test_a_task_for_a_person_pauses_the_flow_until_it_is_resumed():
     runs = []
 
@@ -464,6 +471,39 @@ def test_a_terminal_state_handler_has_the_last_word():
     done = flow.run()
     assert done.message == "too few"
     assert done.result[made].is_successful(), "the states of the tasks are kept"
+
+
+def test_a_terminal_state_handler_sees_the_children_of_a_map():
+    """In place of their parent, which is ``Mapped`` however they ended."""
+    seen = []
+    with Flow("inverses", terminal_state_handler=lambda f, end, reference: seen.extend(reference)) as flow:
+        task(lambda x: 1 / x, name="inverse").map([1, 0])
+    flow.run()
+    assert [type(one).__name__ for one in seen] == ["Success", "Failed"]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), signals.FAIL("too few rows")])
+def test_the_states_of_the_tasks_are_there_whatever_a_handler_of_the_flow_raises(error):
+    def broken(flow, old, new):
+        if new.is_finished():
+            raise error
+
+    with Flow("judged", state_handlers=[broken]) as flow:
+        made = one()
+    done = flow.run()
+    assert done.is_failed()
+    assert done.result[made].result == 1
+
+
+def test_a_date_that_is_given_as_text_is_a_time_in_templates_too():
+    with Flow("dated") as flow:
+        made = task(lambda: context.task_run_name, name="named", task_run_name="{date:%Y}-{today}")()
+        told = task(
+            lambda: context.task_run_name, name="told", task_run_name=lambda tomorrow, **names: tomorrow
+        )()
+    done = flow.run(context={"date": "2020-02-03"})
+    assert done.result[made].result == "2020-2020-02-03"
+    assert done.result[told].result == "2020-02-04"
 
 
 def test_handlers_see_the_context_of_their_task():
