@@ -211,7 +211,7 @@ class FlowGraph:
 
     def add_edge(  # noqa: PLR0917 - Prefect 1's signature
         self,
-        upstream_task: Task,
+        upstream_task: Any,
         downstream_task: Task,
         key: str | None = None,
         mapped: bool = False,  # noqa: FBT001, FBT002
@@ -222,10 +222,11 @@ class FlowGraph:
         names: Iterable[str] = (),
         reason: str = "",
     ) -> Edge:
-        """Make *downstream_task* wait for *upstream_task*; return the edge.
+        """Make *downstream_task* wait for *upstream_task*, a task or a value; return the edge.
 
         With *validate* the flow is checked at once, else before it runs.
         """
+        upstream_task = self.as_task(upstream_task)
         edge = Edge(upstream_task, downstream_task, key, mapped, flattened, kind, tuple(names), reason)
         self._add_edge(edge)
         if validate:

@@ -6,7 +6,7 @@ no field for one. Source of names and classes: Prefect 1's states.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from jupyter_flows.schema.base import utc_now
@@ -161,6 +161,21 @@ class Pending(State):
     color = "#7ebdff"
 
 
+def _moment(start_time: Any, kind: type[State]) -> datetime | None:
+    """Return a time with a zone; one without is UTC, as in Prefect 1.
+
+    Raises
+    ------
+    TypeError : it is no time.
+    """
+    if start_time is None:
+        return None
+    if not isinstance(start_time, datetime):
+        msg = f"start_time of a state {kind.__name__} is {start_time!r}; give a datetime"
+        raise TypeError(msg)
+    return start_time if start_time.tzinfo is not None else start_time.replace(tzinfo=UTC)
+
+
 class Scheduled(Pending):
     """Begins at ``start_time``."""
 
@@ -177,7 +192,7 @@ class Scheduled(Pending):
         at: datetime | None = None,
     ) -> None:
         super().__init__(message, result, context, at=at)
-        self.start_time: datetime | None = start_time or self.at
+        self.start_time: datetime | None = _moment(start_time, type(self)) or self.at
 
 
 class Paused(Scheduled):
@@ -196,7 +211,7 @@ class Paused(Scheduled):
         at: datetime | None = None,
     ) -> None:
         super().__init__(message, result, start_time, context=context, at=at)
-        self.start_time = start_time
+        self.start_time = _moment(start_time, type(self))
 
 
 class Resume(Scheduled):
@@ -262,7 +277,7 @@ class Queued(_Before):
         at: datetime | None = None,
     ) -> None:
         super().__init__(message, result, state, context=context, at=at)
-        self.start_time: datetime | None = start_time or self.at
+        self.start_time: datetime | None = _moment(start_time, type(self)) or self.at
 
 
 class Submitted(_Before):

@@ -21,6 +21,7 @@ from jupyter_flows.core.task_options import (
     as_delay,
     as_exceptions,
     as_handlers,
+    as_tags,
     hints_of,
     results_of,
 )
@@ -148,10 +149,7 @@ class Task:
             msg = f"a task's name is a text of at most {LONGEST_NAME} characters, not {str(self.name)[:40]!r}"
             raise InvalidTask(msg)
         self.slug = slug
-        if isinstance(tags, str):
-            msg = f"task {self.name!r}: tags is the text {tags!r}; give a list of words"
-            raise InvalidTask(msg)
-        self.tags = frozenset(tags or ()) | current_tags.get()
+        self.tags = as_tags(tags, self.name) | current_tags.get()
         self.retry_delay = as_delay(retry_delay, self.name, "retry_delay")
         self.max_retries = max_retries = as_count(max_retries, self.name, "max_retries") or 0
         self.retry_on = as_exceptions(retry_on, self.name)
@@ -198,6 +196,9 @@ class Task:
                 f"task {self.name!r}: cache_validator is {self.cache_validator!r}; "
                 "give a function of jupyter_flows.engine.cache_validators"
             )
+            raise InvalidTask(msg)
+        if self.result is not None and (isinstance(self.result, type) or not hasattr(self.result, "write")):
+            msg = f"task {self.name!r}: result is {self.result!r}; give one of jupyter_flows.engine.results"
             raise InvalidTask(msg)
         for name in ("target", "task_run_name"):
             value = getattr(self, name)
@@ -269,8 +270,23 @@ class Task:
             if not hasattr(made, attribute):
                 msg = f"task {self.name!r} has no attribute {attribute!r} to set by task_args"
                 raise InvalidTask(msg)
-            setattr(made, attribute, frozenset(value) if attribute == "tags" else value)
+            setattr(made, attribute, made._as_option(attribute, value))  # noqa: SLF001 - its own copy
         return made
+
+    def _as_option(self, attribute: str, value: Any) -> Any:
+        """Return a value of *task_args* as the attribute keeps it."""
+        match attribute:
+            case "tags":
+                return self.tags | as_tags(value, self.name)
+            case "timeout" | "retry_delay" | "cache_for":
+                return as_delay(value, self.name, attribute)
+            case "max_retries":
+                return as_count(value, self.name, attribute) or 0
+            case "retry_on":
+                return as_exceptions(value, self.name)
+            case "state_handlers":
+                return as_handlers(value, None, f"task {self.name!r}")
+        return value
 
     def __call__(
         self,

@@ -40,6 +40,19 @@ def as_count(value: int | None, name: str, what: str) -> int | None:
     return value
 
 
+def as_tags(value: Iterable[str] | None, name: str) -> frozenset[str]:
+    """Return words as a set.
+
+    Raises
+    ------
+    InvalidTask : it is one text.
+    """
+    if isinstance(value, str):
+        msg = f"task {name!r}: tags is the text {value!r}; give a list of words"
+        raise InvalidTask(msg)
+    return frozenset(value or ())
+
+
 def as_exceptions(value: Any, name: str) -> tuple[type[BaseException], ...]:
     """Return classes of exceptions, one or several, as a tuple.
 

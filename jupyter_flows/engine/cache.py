@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,8 @@ def keep(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], valu
             return states.Failed(str(error), error)
         except NotImplementedError:
             location = None  # the base of results keeps nothing; by Prefect 1's rule that is no failure
+        except KeyError as error:
+            return states.Failed(_unfilled(f"the result of task {task.name}", result.location, error), error)
         except Exception as error:  # noqa: BLE001 - a place or a serializer of the user's
             sentence = f"the result of task {task.name}, a {type(value).__name__}, cannot be written"
             return states.Failed(f"{sentence}: {type(error).__name__}", error)
@@ -138,9 +140,12 @@ def _result(task: Task, context: Mapping[str, Any]) -> Result | None:
 def _at_target(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]) -> State | None:
     result = _result(task, context) or LocalResult()
     assert task.target is not None
+    names = _names(inputs, context)
     try:
-        names = _names(inputs, context)
         location = filled(task.target, names)
+    except Exception as error:  # noqa: BLE001 - a function of the user's, or a template with any name
+        return states.Failed(_unfilled(f"the target of task {task.name}", task.target, error), error)
+    try:
         if not _is_there(result, location, names):
             return None
         value = result.read(location).value
@@ -151,6 +156,14 @@ def _at_target(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]
     return Cached(f"Result found at task target {location}", value)
 
 
+def _unfilled(what: str, template: Any, error: Exception) -> str:
+    """Return why a template gives no location: which of its names is not known."""
+    if isinstance(error, KeyError) and isinstance(template, str):
+        name = str(error.args[0])
+        return f"{what} cannot be filled in: neither context, parameters nor arguments have {name!r}"
+    return f"{what} cannot be filled in: {type(error).__name__}"
+
+
 def _is_there(result: Result, location: str, names: Mapping[str, Any]) -> bool:
     if type(result).exists is Result.exists:
         return result.has_bytes(location)
@@ -158,18 +171,28 @@ def _is_there(result: Result, location: str, names: Mapping[str, Any]) -> bool:
     return result.exists(location, **{name: value for name, value in names.items() if name != "location"})
 
 
-def _cached(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]) -> Cached | None:
+def _cached(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any]) -> State | None:
     validator = task.cache_validator or duration_only
     parameters = context.get("parameters") or {}
     with _lock:
         here = list(_kept.get(_key(task, context), ()))
+    try:
+        return _fitting(task, context, here, lambda state: validator(state, inputs, parameters))
+    except Exception as error:  # noqa: BLE001 - a validator may be the user's
+        return states.Failed(f"the cache_validator of task {task.name} raised {type(error).__name__}", error)
+
+
+def _fitting(
+    task: Task, context: Mapping[str, Any], here: Iterable[Cached], fits: Callable[[Cached], bool]
+) -> Cached | None:
+    """Return a kept state that fits: of this process, else of an earlier one."""
     for state in here:
-        if validator(state, inputs, parameters):
+        if fits(state):
             return state
     if not context.get("checkpointing") or task.checkpoint is False:
         return None
     for state, result, location in _written_down(task, context):
-        if validator(state, inputs, parameters):
+        if fits(state):
             try:
                 state.result = result.read(location).value
             except Exception:  # noqa: BLE001, S112 - it was removed meanwhile: the task is called

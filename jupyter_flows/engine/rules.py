@@ -74,7 +74,7 @@ def may_retry(task: Task, state: State, attempts: int) -> bool:
     """Whether a task that ended in *state* after so many attempts is tried again."""
     if attempts > task.max_retries or isinstance(state, states.TriggerFailed):
         return False
-    if isinstance(state.result, RunTimedOut):
+    if isinstance(state.result, RunTimedOut) or "ends_run" in state.context:
         return False
     return not task.retry_on or isinstance(state.result, task.retry_on)
 

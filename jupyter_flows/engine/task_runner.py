@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_flows.core import context as contexts
 from jupyter_flows.core import state as states
-from jupyter_flows.core.signals import PrefectStateSignal
+from jupyter_flows.core.signals import ENDRUN, PrefectStateSignal
 from jupyter_flows.core.state import State
 from jupyter_flows.core.task import Task
 from jupyter_flows.engine import cache
@@ -84,6 +84,10 @@ def attempt(task: Task, inputs: Mapping[str, Any], context: Mapping[str, Any], b
         elif isinstance(state, states.Looped):
             state.loop_count = context.get("task_loop_count", 1)
         return state
+    except ENDRUN as end:
+        # Not tried again, as when a state handler raises it.
+        end.state.context["ends_run"] = True
+        return end.state
     except TaskTimedOut as error:
         return states.TimedOut(f"task {task.name} {error}", error)
     except CellFailed as error:

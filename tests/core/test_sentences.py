@@ -9,6 +9,7 @@ import pytest
 from jupyter_flows import Edge, Flow, Parameter, Task, apply_map, case, resource_manager, tags, task
 from jupyter_flows.core.mapping import unmapped
 from jupyter_flows.core.parameter import DateTimeParameter
+from jupyter_flows.engine.results import LocalResult
 from jupyter_flows.engine.serializers import CompressedSerializer, JSONSerializer
 from jupyter_flows.errors import FlowsError
 from jupyter_flows.executors import ThreadExecutor
@@ -296,6 +297,21 @@ SENTENCES = [
     (
         lambda: Task(name="t", max_retries="2", retry_delay=1),
         "task 't': max_retries is '2'; give a whole number",
+    ),
+    (
+        lambda: Task(name="t", result=LocalResult),
+        (
+            "task 't': result is <class 'jupyter_flows.engine.results.local.LocalResult'>; "
+            "give one of jupyter_flows.engine.results"
+        ),
+    ),
+    (
+        lambda: LocalResult(serializer=5),
+        "LocalResult: serializer is 5; give one of jupyter_flows.engine.serializers",
+    ),
+    (
+        lambda: flow_of(lambda flow: one(task_args={"tags": "red"})),
+        "task 'one': tags is the text 'red'; give a list of words",
     ),
     (lambda: Task(name="t", nout=-1), "task 't': nout is -1; it cannot be negative"),
     (

@@ -148,3 +148,17 @@ def test_names_of_operator_tasks_carry_no_constants():
         made + "secret value"
         add([made, "secret item"])
     assert "secret" not in " ".join([*(own.name for own in flow.tasks), *flow.slugs.values()])
+
+
+def test_options_of_a_copy_are_kept_as_those_of_a_task():
+    """As Prefect 1 does: tags are added, seconds are a duration."""
+    with Flow("etl"):
+        made = task(lambda: 1, name="one", tags=["a"])(task_args={"tags": ["b"], "timeout": 5})
+    assert (made.tags, made.timeout) == ({"a", "b"}, timedelta(seconds=5))
+
+
+def test_an_edge_may_come_from_a_value():
+    flow = Flow("etl")
+    double = task(lambda x: 2 * x, name="double")
+    flow.add_edge(21, double, key="x")
+    assert flow.run().result[double].result == 42

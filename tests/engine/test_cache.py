@@ -232,3 +232,21 @@ def test_options_that_do_nothing_are_warned_of():
         counted(cache_validator=all_inputs)
     with pytest.warns(UserWarning, match="target wins"):
         counted(target="a", result=LocalResult("/tmp/none", location="b"))
+
+
+def test_a_cache_validator_that_raises_fails_its_task_only():
+    made = task(lambda: 1, name="kept", cache_for=60, cache_validator=lambda _state, _inputs, _given: 1 / 0)
+    with Flow("broken validator") as flow:
+        kept, other = made(), task(lambda: 2, name="other")()
+    flow.run()
+    again = flow.run().result
+    assert again[kept].message == "the cache_validator of task kept raised ZeroDivisionError"
+    assert again[other].result == 2
+
+
+def test_a_target_that_cannot_be_filled_in_names_what_is_missing():
+    with Flow("unfilled") as flow:
+        made = task(lambda: 1, name="one", target="{colour}.pkl")()
+    assert flow.run().result[made].message == (
+        "the target of task one cannot be filled in: neither context, parameters nor arguments have 'colour'"
+    )

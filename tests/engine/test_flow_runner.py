@@ -10,6 +10,7 @@ import pytest
 from jupyter_flows import Flow, Parameter, Task, context, task, triggers
 from jupyter_flows.engine import signals, state
 from jupyter_flows.engine.flow_runner import FlowRunner
+from jupyter_flows.engine.runner import ENDRUN
 from jupyter_flows.errors import FlowCycle, InvalidFlow, InvalidParameters
 
 
@@ -374,6 +375,46 @@ def test_retry_on_tells_which_failures_are_worth_it(clock):
     done = FlowRunner(flow, clock=clock).run()
     assert done.result[tried].is_successful()
     assert done.result[not_tried].is_failed()
+
+
+def test_a_time_without_a_zone_is_utc(clock):
+    """``RETRY(start_time=datetime.utcnow() + ...)``, as it stands in flows that were written for Prefect 1."""
+
+    @task
+    def again():
+        if context.task_run_count == 1:
+            at = context.date.replace(tzinfo=None) + timedelta(seconds=30)
+            raise signals.RETRY("later", start_time=at)
+        return 1
+
+    with Flow("naive") as flow:
+        made = again()
+    assert flow.run(clock=clock).result[made].result == 1
+    assert clock.waits == [30.0]
+
+
+def test_a_retry_at_what_is_no_time_fails_its_task_only():
+    def again():
+        raise signals.RETRY("later", start_time="soon")
+
+    with Flow("soon") as flow:
+        made, other = task(again)(), one()
+    found = flow.run().result
+    assert str(found[made].result) == "start_time of a state Retrying is 'soon'; give a datetime"
+    assert found[other].result == 1
+
+
+def test_a_task_that_raises_endrun_ends_in_its_state_and_is_not_tried_again():
+    runs = []
+
+    def done():
+        runs.append(1)
+        raise ENDRUN(state.Failed("no use", result=3))
+
+    with Flow("endrun") as flow:
+        made = task(done, max_retries=2, retry_delay=0)()
+    found = flow.run().result[made]
+    assert (found.message, found.result, runs) == ("no use", 3, [1])
 
 
 def test_raising_retry_needs_no_retries_left(clock):

@@ -9,8 +9,10 @@ from uuid import uuid4
 
 from jupyter_flows.core.context import context
 from jupyter_flows.engine.serializers import PickleSerializer, Serializer
+from jupyter_flows.errors import InvalidTask
 
 Location = str | Callable[..., str]
+_KEEPS_NOTHING = "a plain Result keeps nothing; give one of jupyter_flows.engine.results, such as LocalResult"
 
 
 class Names(dict[str, Any]):
@@ -50,6 +52,10 @@ class Result:
     ) -> None:
         self.value = value
         self.location = location
+        if isinstance(serializer, type) or not hasattr(serializer or Serializer, "serialize"):
+            name = type(self).__name__
+            msg = f"{name}: serializer is {serializer!r}; give one of jupyter_flows.engine.serializers"
+            raise InvalidTask(msg)
         self.serializer = serializer or PickleSerializer()
 
     def __repr__(self) -> str:
@@ -106,12 +112,12 @@ class Result:
 
     def read_bytes(self, location: str) -> bytes:
         """Return what is at *location*."""
-        raise NotImplementedError
+        raise NotImplementedError(_KEEPS_NOTHING)
 
     def write_bytes(self, location: str, data: bytes) -> None:
         """Put *data* at *location*, whole or not at all."""
-        raise NotImplementedError
+        raise NotImplementedError(_KEEPS_NOTHING)
 
     def has_bytes(self, location: str) -> bool:
         """Whether something is at *location*."""
-        raise NotImplementedError
+        raise NotImplementedError(_KEEPS_NOTHING)
