@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 from jupyter_client.manager import KernelManager
@@ -57,8 +57,17 @@ def saved(path: Path, cells: list[str]) -> Path:
     return path
 
 
-def seconds_of(python: str, cells: list[str], *, before: str = "", environ: dict[str, str]) -> list[float]:
-    """Return how long each cell takes in a new kernel of that Python, from its request to its reply."""
+class Took(NamedTuple):
+    """What a cell takes, in seconds."""
+
+    waited: float
+    """From its request to its reply."""
+    worked: float
+    """Of the processor, in the kernel: what other programs do at the same time is not in it."""
+
+
+def seconds_of(python: str, cells: list[str], *, before: str = "", environ: dict[str, str]) -> list[Took]:
+    """Return what each cell takes in a new kernel of that Python."""
     manager = KernelManager(kernel_name="python3")
     assert manager.kernel_spec is not None
     manager.kernel_spec.argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -67,21 +76,26 @@ def seconds_of(python: str, cells: list[str], *, before: str = "", environ: dict
     client.start_channels()
     try:
         client.wait_for_ready(timeout=LIMIT_S)
-        if before:
-            _run(client, before, "before")
-        return [_run(client, text, f"cell-{number}") for number, text in enumerate(cells)]
+        _, worked = _run(client, before, "before")
+        took = []
+        for number, text in enumerate(cells):
+            waited_s, worked_then = _run(client, text, f"cell-{number}")
+            took.append(Took(waited_s, worked_then - worked))
+            worked = worked_then
+        return took
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
 
 
-def _run(client: Any, text: str, cell_id: str) -> float:
+def _run(client: Any, text: str, cell_id: str) -> tuple[float, float]:
+    """Return the seconds from request to reply, and those that the kernel has worked in all."""
     content = {
         "code": text,
         "silent": False,
         "store_history": True,
-        "user_expressions": {},
+        "user_expressions": {"worked": "__import__('time').process_time()"},
         "allow_stdin": False,
         "stop_on_error": True,
     }
@@ -95,33 +109,52 @@ def _run(client: Any, text: str, cell_id: str) -> float:
     took = time.perf_counter() - began
     if reply["content"]["status"] != "ok":
         raise SystemExit(f"a cell failed: {reply['content'].get('ename')}: {reply['content'].get('evalue')}")
-    return took
+    worked = reply["content"]["user_expressions"]["worked"]["data"]["text/plain"]
+    return took, float(worked)
 
 
-def measured(hosts: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
-    """Return by host the least seconds of each cell over several rounds, in turns.
+def measured(hosts: dict[str, dict[str, Any]]) -> dict[str, list[Took]]:
+    """Return by host the least of what each cell takes over several rounds, in turns.
 
     The least, since whatever else the machine does makes a cell of a few milliseconds longer, never shorter.
     """
-    rounds: dict[str, list[list[float]]] = {name: [] for name in hosts}
+    rounds: dict[str, list[list[Took]]] = {name: [] for name in hosts}
     for _ in range(ROUNDS):  # in turns, so that a busy machine is unfair to all
         for name, host in hosts.items():
             rounds[name].append(seconds_of(**host))
     # The first two cells import, which is no business of whoever watches.
-    return {name: [min(cell) for cell in zip(*took, strict=True)][2:] for name, took in rounds.items()}
+    return {
+        name: [Took(*map(min, zip(*cell, strict=True))) for cell in zip(*took, strict=True)][2:]
+        for name, took in rounds.items()
+    }
 
 
-def line(name: str, cells: list[float], base: list[float]) -> str:
-    """Return a row: seconds a cell, and what that is more than the base."""
-    own, other = statistics.mean(cells), statistics.mean(base)
-    added = statistics.median(a - b for a, b in zip(cells, base, strict=True))
-    more = "" if cells is base else f"  {1e3 * added:+6.2f} ms a cell ({own / other:.2f} x)"
-    return f"    {name:<36} {1e3 * own:7.2f} ms a cell{more}"
+def mean_wait(cells: list[Took]) -> float:
+    """Return the seconds that a cell is waited for."""
+    return statistics.mean(cell.waited for cell in cells)
 
 
-def beyond(cells: list[float], base: list[float]) -> int:
+def line(name: str, cells: list[Took], base: list[Took]) -> str:
+    """Return a row: milliseconds a cell, waited for and worked, and what they are more than the base's."""
+    own, other = mean_wait(cells), mean_wait(base)
+    worked = statistics.mean(cell.worked for cell in cells)
+    row = f"    {name:<36} {1e3 * own:7.2f} ms a cell, {1e3 * worked:6.2f} of work"
+    if cells is base:
+        return row
+    waited, added = (
+        statistics.median(a - b for a, b in zip(of_cells, of_base, strict=True))
+        for of_cells, of_base in zip(zip(*cells, strict=True), zip(*base, strict=True), strict=True)
+    )
+    return f"{row}  {1e3 * waited:+6.2f} and {1e3 * added:+6.2f} ms a cell ({own / other:.2f} x)"
+
+
+def beyond(cells: list[Took], base: list[Took]) -> str:
     """Return how many cells take more than what is promised longer than those of the base."""
-    return sum(a - b > max(PROMISED_S, PROMISED_SHARE * b) for a, b in zip(cells, base, strict=True))
+    waited, worked = (
+        sum(a - b > max(PROMISED_S, PROMISED_SHARE * b) for a, b in zip(of_cells, of_base, strict=True))
+        for of_cells, of_base in zip(zip(*cells, strict=True), zip(*base, strict=True), strict=True)
+    )
+    return f"{waited} waited for, {worked} by work"
 
 
 def main() -> None:
@@ -166,13 +199,13 @@ def main() -> None:
     over = beyond(found["tasks, trace on"], found["tasks, trace off"])
     noise = beyond(found["tasks, trace off"], found["tasks, trace on"])
     print(
-        f"    cells slower by more than 2 ms and 5 %: {over} with the trace on, {noise} with it off (noise)"
+        f"    cells slower by more than 2 ms and 5 % with the trace on: {over}; with it off: {noise} (noise)"
     )
     if peer is not None:
         own = found["bare kernel beside ipyflow"]
         print(line("ipyflow 0.0.231", found["ipyflow"], own))
-        ours = statistics.mean(found["tasks, trace on"]) - statistics.mean(found["bare kernel"])
-        theirs = statistics.mean(found["ipyflow"]) - statistics.mean(own)
+        ours = mean_wait(found["tasks, trace on"]) - mean_wait(found["bare kernel"])
+        theirs = mean_wait(found["ipyflow"]) - mean_wait(own)
         print(f"    ipyflow adds {theirs / ours:.1f} x what the extension adds with the trace on")
 
 
