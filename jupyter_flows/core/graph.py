@@ -19,7 +19,7 @@ import msgspec
 from jupyter_flows.core.context import context
 from jupyter_flows.core.current import current_case, current_flow, current_resource, current_unused
 from jupyter_flows.core.edge import Edge
-from jupyter_flows.core.mapping import meant
+from jupyter_flows.core.mapping import check_items, meant
 from jupyter_flows.core.operators import Constant, collection, holds_task
 from jupyter_flows.core.order import in_order
 from jupyter_flows.core.parameter import Parameter
@@ -288,7 +288,7 @@ class FlowGraph:
             value, is_mapped, flattened = meant(argument, is_mapped=mapped)
             if is_mapped or flattened or holds_task(value):
                 if is_mapped and not holds_task(value):
-                    _check_items(value, key, task)
+                    check_items(value, key, task.name)
                 self.add_edge(self.as_task(value), task, key, mapped=is_mapped, flattened=flattened)
             else:
                 self._feed(task, key)
@@ -597,13 +597,3 @@ class FlowGraph:
 def _takes(task: Task, argument: str) -> bool:
     parameters = task.signature.parameters
     return argument in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-def _check_items(value: Any, key: str, task: Task) -> None:
-    if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
-        msg = (
-            f"task {task.name!r} cannot be mapped over argument {key!r}: it is of type "
-            f"{type(value).__name__}, which has no items to take one by one; "
-            "wrap it in unmapped(...) to give it to every child, or make it a list"
-        )
-        raise InvalidTask(msg)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from jupyter_flows.errors import InvalidTask
+
 
 class EdgeAnnotation:
     """An argument with how it is meant.
@@ -94,3 +96,19 @@ def meant(argument: Any, *, is_mapped: bool = False) -> Meant:
             flattened = True
         argument = argument.value
     return Meant(argument, is_mapped, flattened)
+
+
+def check_items(value: Any, argument: str, task_name: str) -> None:
+    """Refuse a constant that a task is mapped over and that has no items.
+
+    Raises
+    ------
+    InvalidTask : it has none that can be taken by number.
+    """
+    if not hasattr(value, "__getitem__") or not hasattr(value, "__len__") or isinstance(value, dict):
+        msg = (
+            f"task {task_name!r} cannot be mapped over argument {argument!r}: it is of type "
+            f"{type(value).__name__}, which has no items to take one by one; "
+            "wrap it in unmapped(...) to give it to every child, or make it a list"
+        )
+        raise InvalidTask(msg)

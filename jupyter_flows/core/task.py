@@ -21,6 +21,7 @@ from jupyter_flows.core.task_options import (
     as_delay,
     as_exceptions,
     as_handlers,
+    as_option,
     as_tags,
     hints_of,
     results_of,
@@ -270,23 +271,8 @@ class Task:
             if not hasattr(made, attribute):
                 msg = f"task {self.name!r} has no attribute {attribute!r} to set by task_args"
                 raise InvalidTask(msg)
-            setattr(made, attribute, made._as_option(attribute, value))  # noqa: SLF001 - its own copy
+            setattr(made, attribute, as_option(attribute, value, self))
         return made
-
-    def _as_option(self, attribute: str, value: Any) -> Any:
-        """Return a value of *task_args* as the attribute keeps it."""
-        match attribute:
-            case "tags":
-                return self.tags | as_tags(value, self.name)
-            case "timeout" | "retry_delay" | "cache_for":
-                return as_delay(value, self.name, attribute)
-            case "max_retries":
-                return as_count(value, self.name, attribute) or 0
-            case "retry_on":
-                return as_exceptions(value, self.name)
-            case "state_handlers":
-                return as_handlers(value, None, f"task {self.name!r}")
-        return value
 
     def __call__(
         self,

@@ -120,3 +120,24 @@ def _on_failure(handler: Callable[..., Any]) -> Callable[..., None]:
             handler(subject, new)
 
     return on_state
+
+
+def as_option(attribute: str, value: Any, task: Any) -> Any:
+    """Return a value of ``task_args`` as the attribute keeps it; tags are added to those of *task*.
+
+    Raises
+    ------
+    InvalidTask : it is none for this attribute.
+    """
+    match attribute:
+        case "tags":
+            return task.tags | as_tags(value, task.name)
+        case "timeout" | "retry_delay" | "cache_for":
+            return as_delay(value, task.name, attribute)
+        case "max_retries":
+            return as_count(value, task.name, attribute) or 0
+        case "retry_on":
+            return as_exceptions(value, task.name)
+        case "state_handlers":
+            return as_handlers(value, None, f"task {task.name!r}")
+    return value
