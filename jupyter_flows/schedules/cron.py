@@ -25,6 +25,7 @@ ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_ALL_WEEKDAYS = frozenset(range(7))
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 
 
@@ -36,7 +37,7 @@ class CronSchedule(Schedule, frozen=True):
     cron : five fields, or ``@daily`` and the like.
     time_zone : whose local time is matched.
     start_at, end_at : no firing before, or after; a time without zone is local.
-    day_or : whether a day counts if its number or its weekday matches, as with cron; False: if both do.
+    day_or : where both are given, a day counts if its number or its weekday matches; False: if both do.
 
     Raises
     ------
@@ -98,9 +99,10 @@ class CronSchedule(Schedule, frozen=True):
     def _unbounded(self, time: datetime) -> datetime | None:
         try:
             times = CronSim(self.expression, time.astimezone(zone(self.time_zone)))
-            if not self.day_or:
-                # cronsim joins the two by "and" by itself only where one of them is "*".
-                times.day_and = True
+            # cronsim, as Debian's cron, joins the two by "and" where one of them begins with "*". In Prefect
+            # 1 "*/2" says which days, as "1-31/2" does: only what leaves none out says nothing.
+            is_open = len(times.days) == 31 or times.weekdays >= _ALL_WEEKDAYS
+            times.day_and = is_open or not self.day_or
             firing = next(times)
         except (StopIteration, OverflowError):
             return None

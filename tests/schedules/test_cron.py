@@ -121,3 +121,17 @@ def test_both_days_can_be_asked_for():
     assert oracle == list(schedule.next(len(oracle), begin))
     assert schedule == CronSchedule.from_options(schedule.to_ref().options)
     assert schedule.in_words() == "cron 0 9 1 * 1 Europe/Berlin, where both days match"
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 9 */10 * 1", [8, 11, 15, 21]),
+        ("0 9 */1 * 1", [8, 15, 22, 29]),
+        ("0 9 6-6 * 6-6", [6, 13, 20, 27]),
+    ],
+)
+def test_a_day_is_asked_for_by_what_leaves_some_out(cron, days):
+    """A step says which days, as a list does; what leaves out none says nothing."""
+    begin = datetime(2024, 1, 2, tzinfo=UTC)
+    assert days == [at.day for at in CronSchedule(cron).next(4, after=begin)]

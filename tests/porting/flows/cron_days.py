@@ -35,6 +35,8 @@ def look(states):
     return {
         "both": days(mondays.next(3, begin)),
         "either": days(either.next(3, begin)),
+        "steps": days(CronSchedule("0 9 */10 * 1", begin).next(6, begin)),
+        "weekday steps": days(CronSchedule("0 9 10 * */3", begin).next(6, begin)),
         "all": days(flow.schedule.next(7, after=begin)),
         "begin": days([flow.schedule.start_date, flow.schedule.end_date]),
         "events": days(event.start_time for event in dates.events(after=begin)),
