@@ -17,8 +17,8 @@ from typing import Any, ClassVar, NamedTuple, Self, overload
 from jupyter_flows.core.context import context
 from jupyter_flows.core.current import current_flow, current_tags, current_unused
 from jupyter_flows.core.task_options import (
+    Duration,
     as_count,
-    as_delay,
     as_exceptions,
     as_handlers,
     as_option,
@@ -110,6 +110,9 @@ class Task:
     """Whether the flow's final state may hang on it; not for what sets a resource up or cleans it up."""
     _signatures: ClassVar[dict[type, inspect.Signature]] = {}
     logger = _Logger()
+    retry_delay = Duration()
+    timeout = Duration()
+    cache_for = Duration()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Warn of tasks among the options: they are not computed when the task is made."""
@@ -151,10 +154,10 @@ class Task:
             raise InvalidTask(msg)
         self.slug = slug
         self.tags = as_tags(tags, self.name) | current_tags.get()
-        self.retry_delay = as_delay(retry_delay, self.name, "retry_delay")
+        self.retry_delay = retry_delay
         self.max_retries = max_retries = as_count(max_retries, self.name, "max_retries") or 0
         self.retry_on = as_exceptions(retry_on, self.name)
-        self.timeout = as_delay(timeout, self.name, "timeout")
+        self.timeout = timeout
         if self.timeout is not None and not self.timeout:
             msg = f"task {self.name!r}: timeout is 0; give more than that, or none"
             raise InvalidTask(msg)
@@ -171,7 +174,7 @@ class Task:
         self.trigger: Trigger = trigger or all_successful
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.log_stdout = log_stdout
-        self.cache_for = as_delay(cache_for, self.name, "cache_for")
+        self.cache_for = cache_for
         self.cache_validator = cache_validator
         self.cache_key = cache_key
         self.checkpoint = checkpoint

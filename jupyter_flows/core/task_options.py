@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from jupyter_flows.errors import InvalidTask
 
@@ -22,6 +22,21 @@ def as_delay(value: timedelta | float | None, name: str, what: str) -> timedelta
         return timedelta(seconds=value)
     msg = f"task {name!r}: {what} is {value!r}; give a timedelta or seconds"
     raise InvalidTask(msg)
+
+
+class Duration:
+    """A duration that may be set as seconds, also on a task that is there already."""
+
+    # Without __get__ at run time, so that reading is a plain look-up in the task.
+    if TYPE_CHECKING:
+
+        def __get__(self, task: object, kind: type | None = None) -> timedelta | None: ...
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __set__(self, task: Any, value: timedelta | float | None) -> None:
+        task.__dict__[self._name] = as_delay(value, task.name, self._name)
 
 
 def as_count(value: int | None, name: str, what: str) -> int | None:
@@ -132,8 +147,6 @@ def as_option(attribute: str, value: Any, task: Any) -> Any:
     match attribute:
         case "tags":
             return task.tags | as_tags(value, task.name)
-        case "timeout" | "retry_delay" | "cache_for":
-            return as_delay(value, task.name, attribute)
         case "max_retries":
             return as_count(value, task.name, attribute) or 0
         case "retry_on":

@@ -162,3 +162,12 @@ def test_an_edge_may_come_from_a_value():
     double = task(lambda x: 2 * x, name="double")
     flow.add_edge(21, double, key="x")
     assert flow.run().result[double].result == 42
+
+
+def test_seconds_may_be_set_on_a_task_that_is_there():
+    made = task(lambda: 1, name="one")
+    made.timeout, made.retry_delay = 5, 0.5
+    assert (made.timeout, made.retry_delay) == (timedelta(seconds=5), timedelta(seconds=0.5))
+    assert cloudpickle.loads(cloudpickle.dumps(made)).timeout == timedelta(seconds=5)
+    with pytest.raises(InvalidTask, match="task 'one': timeout is '1m'; give a timedelta or seconds"):
+        made.timeout = "1m"
