@@ -3,8 +3,8 @@
 An entry holds the values that the cell bound, what it showed, the run that made it, and the state of each
 file that it depends on. Entries of one key differ in the files only.
 
-Runs where the cell runs, which may be a
-kernel without this package: it is sent this file's text, after those of ``cell_key`` and ``cell_watch``.
+Runs where the cell runs, which may be a kernel without this package: it is sent this file's text, after
+those of ``cell_graph``, ``cell_modules``, ``cell_key`` and ``cell_watch``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from typing import Any
 
 if __name__ == "jupyter_flows.engine.cell_cache":
     # In a kernel these names are there already.
-    from jupyter_flows.engine.cell_key import _SHELL, FORM, Digester, Incomparable, tidy
+    from jupyter_flows.engine.cell_graph import Incomparable
+    from jupyter_flows.engine.cell_key import _SHELL, FORM, Digester
+    from jupyter_flows.engine.cell_modules import tidy
     from jupyter_flows.engine.cell_watch import Watch, is_scratch, show, stamp, was_temporary
 
 MOST_KEPT = 20
@@ -88,7 +90,10 @@ class CellCache:
                 try:
                     digester.add(value)
                 except Incomparable as error:
-                    self._say(f"{name}, which the cell reads, cannot be compared: {error}")
+                    self._say(
+                        f"not kept, because {name} ({_named(type(value))}), which the cell reads, "
+                        f"cannot be compared: {error}"
+                    )
                     return False
         self._key = digester.hexdigest()[:32]
         if self._take_over():
@@ -268,6 +273,14 @@ class CellCache:
 
     def _say(self, text: str) -> None:
         print(f"(--cache-for: {text})", file=sys.stderr)  # noqa: T201
+
+
+def _named(kind: type) -> str:
+    return (
+        kind.__qualname__
+        if kind.__module__ in {"builtins", "__main__"}
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def _note_use(path: Path) -> None:

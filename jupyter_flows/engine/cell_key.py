@@ -1,7 +1,7 @@
 """What a cell with ``--cache-for`` is compared by: its code and what it uses, its inputs, packages.
 
 Runs where the cell runs, which may be a kernel without this package: it is sent this file's text. So it
-imports nothing of ours.
+imports nothing of ours but what is sent before it.
 
 A digest must be the same in another process. So values are walked, not pickled: a pickle of two equal
 lists of strings differs if the strings are one object in the one and two in the other.
@@ -10,25 +10,39 @@ lists of strings differs if the strings are one object in the one and two in the
 from __future__ import annotations
 
 import ast
-import dis
+import copyreg
 import hashlib
-import importlib.metadata
 import marshal
 import pickle
-import site
 import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+import time
+from itertools import islice
+from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-FORM = 1
+if __name__ == "jupyter_flows.engine.cell_key":
+    # In a kernel these names are there already.
+    from jupyter_flows.engine.cell_graph import MOST_OBJECTS, GraphHash, Incomparable
+    from jupyter_flows.engine.cell_modules import (
+        globals_read,
+        imported_by,
+        imports_of,
+        is_as_written,
+        local_files,
+        read_module,
+        tidy,
+        version,
+    )
+
+FORM = 2
 """Entries made by another form of the key are not found."""
-MOST_FILES = 2000
-"""Files of one local package that are looked at."""
+MOST_APART_S = 10.0
+"""How long the methods by which objects are taken apart may take in all: they are anybody's code."""
+LONG = 4096
+"""Bytes from which a text or number is hashed once, however often it appears."""
+SMALL = 32
+"""Items up to which a container of plain ones is cheaper to hash again than to remember."""
+CHUNK = 65_536
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _SHELL = frozenset({"get_ipython", "display", "In", "Out", "exit", "quit", "_", "__", "___"})
 """What a shell binds; it is another object in each process, and no input."""
@@ -48,25 +62,7 @@ _OF_CLASSES = frozenset(
 )
 
 
-class Incomparable(Exception):
-    """A value has no digest that holds in another process."""
-
-
-def tidy(source: str) -> str:
-    r"""Return a cell's code without what does not matter: comments, blank lines, layout.
-
-    Examples
-    --------
-    >>> tidy("x = f(1,\n   2)  # two") == tidy("# x\nx = f(1, 2)")
-    True
-    """
-    try:
-        return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError, RecursionError):
-        return "\n".join(line.rstrip() for line in source.strip().splitlines())
-
-
-class Digester:
+class Digester(GraphHash):
     """Makes one digest of many things, and notes which packages and files of modules they are from.
 
     Attributes
@@ -88,35 +84,43 @@ class Digester:
     """
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._seen: dict[int, int] = {}
-        self._held: list[Any] = []
-        self._modules: set[str] = set()
+        super().__init__()
+        self._apart_s = 0.0
+        self._modules: dict[str, str] = {}
         self.packages: set[str] = set()
         self.texts: set[str] = set()
 
     def hexdigest(self) -> str:
-        """Return the digest of all that was added, with the versions of the packages."""
+        """Return the digest of all that was added, with the versions of packages and the texts of modules."""
         made = self._hash.copy()
         for name in sorted(self.packages):
             made.update(f"{name} {version(name)};".encode())
+        for name, text in sorted(self._modules.items()):
+            made.update(f"local {name} {text};".encode("utf-8", "surrogatepass"))
         return made.hexdigest()
-
-    def mark(self, text: str) -> None:
-        """Add a word of ours."""
-        self._hash.update(f"<{text}>".encode("utf-8", "surrogatepass"))
 
     def add(self, value: Any) -> None:
         """Add a value.
+
+        What it shares with values that were added before makes no difference.
 
         Raises
         ------
         Incomparable
         """
+        whole = self._start()
         try:
             self._add(value)
         except RecursionError:
             raise Incomparable("it is nested too deeply") from None
+        except MemoryError:
+            raise Incomparable("it is too large") from None
+        except Incomparable:
+            raise
+        except Exception as error:
+            raise Incomparable(f"looking at it ends in {type(error).__name__}") from error
+        finally:
+            self._stop(whole)
 
     def add_source(self, source: str) -> None:
         """Add a cell's code, and the modules that it imports."""
@@ -130,80 +134,116 @@ class Digester:
             for node in ast.walk(tree)
             if isinstance(node, ast.Constant) and type(node.value) is str
         }
-        for name in sorted(_imported(tree)):
+        for name in sorted(imported_by(tree)):
             self._module(name)
 
     # -- values ---------------------------------------------------------------------------------------
 
     def _add(self, value: Any) -> None:
+        # By type() throughout: the class that a proxy tells of itself may be the work of any code.
         kind = type(value)
         if kind in _PLAIN:
             if kind is str and len(value) < 1000:
                 self.texts.add(value)
-            self._marshal(value)
-            return
-        if id(value) in self._seen:
-            self.mark(f"again {self._seen[id(value)]}" if kind in {list, dict} else "again")
-            return
-        if isinstance(value, ModuleType):
+            self._plain(value)
+        elif kind in {list, tuple} and _is_small(value):
+            self._items(value, kind.__name__)
+        elif kind is dict and _is_small(value) and _is_small(value.values()):
+            self._pairs(value)
+        elif issubclass(kind, ModuleType):
             self.mark(f"module {value.__name__}")
             self._module(value.__name__.partition(".")[0])
-        elif isinstance(value, FunctionType):
-            self._function(value)
-        elif isinstance(value, type):
+        elif issubclass(kind, type):
             self._class(value)
-        elif isinstance(value, MethodType):
+        elif kind is BuiltinFunctionType:
+            self.mark(f"builtin {value.__module__} {value.__qualname__}")
+            self._module(str(value.__module__ or "").partition(".")[0])
+            if value.__self__ is not None and not issubclass(type(value.__self__), ModuleType | type):
+                self._add(value.__self__)
+        else:
+            self._once(value, self._object)
+
+    def _object(self, value: Any) -> None:
+        kind = type(value)
+        if kind in {list, tuple}:
+            self._items(value, kind.__name__)
+        elif kind is dict:
+            self._pairs(value)
+        elif kind in {set, frozenset}:
+            self._set(value, kind.__name__)
+        elif kind is FunctionType:
+            self._function(value)
+        elif kind is MethodType:
             self.mark("method")
             self._add(value.__func__)
             self._add(value.__self__)
-        elif isinstance(value, BuiltinFunctionType):
-            self.mark(f"builtin {value.__module__} {value.__qualname__}")
-            self._module(str(value.__module__ or "").partition(".")[0])
-            if value.__self__ is not None and not isinstance(value.__self__, ModuleType | type):
-                self._add(value.__self__)
-        else:
-            self._object(value, kind)
+        elif kind is MappingProxyType:
+            self.mark("mappingproxy")
+            self._pairs(dict(value))
+        elif kind in {bytearray, memoryview, pickle.PickleBuffer}:
+            self.mark(kind.__name__)
+            self._buffer(value)
+        elif not self._array(value, kind):
+            self._reduced(value, kind)
 
-    def _object(self, value: Any, kind: type) -> None:
-        self._seen[id(value)] = len(self._seen)
-        self._held.append(value)  # an address that is free again would be taken for this one
-        try:
-            if kind in {list, tuple}:
-                self._items(value, kind.__name__)
-            elif kind is dict:
-                self._items(list(value), "keys")
-                self._items(list(value.values()), "values")
-            elif kind in {set, frozenset}:
-                self.mark(f"{kind.__name__} {len(value)}")
-                for each in sorted(self._apart(item) for item in value):
-                    self.mark(each)
-            elif kind in {bytearray, memoryview, pickle.PickleBuffer}:
-                self.mark(kind.__name__)
-                self._buffer(value)
-            elif not self._array(value, kind):
-                self._reduced(value, kind)
-        finally:
-            # What two variables share and what is merely equal is the same; only circles need an end.
-            del self._seen[id(value)]
+    def _pairs(self, pairs: dict[Any, Any]) -> None:
+        self._items(list(pairs), "keys")
+        self._items(list(pairs.values()), "values")
 
     def _items(self, items: Any, word: str) -> None:
         self.mark(f"{word} {len(items)}")
-        if set(map(type, items)) <= _PLAIN:
-            if len(items) <= 100:
-                self.texts |= {item for item in items if type(item) is str}
-            self._marshal(list(items))
+        kinds = set(map(type, items))
+        if not kinds <= _PLAIN:
+            for item in items:
+                self._add(item)
             return
-        for item in items:
-            self._add(item)
+        if len(items) <= 100:
+            self.texts |= {item for item in items if type(item) is str and len(item) < 1000}
+        if _has_long(items, kinds):
+            for item in items:
+                self._plain(item)
+        else:
+            for start in range(0, len(items), CHUNK):
+                self._marshal(list(items[start : start + CHUNK]))
 
-    def _apart(self, item: Any) -> str:
-        other = Digester()
-        other._seen = self._seen
-        other._modules = self._modules
-        other._add(item)
-        self.packages |= other.packages
-        self.texts |= other.texts
-        return other._hash.hexdigest()
+    def _set(self, items: Any, word: str) -> None:
+        kinds = set(map(type, items))
+        if len(kinds) == 1 and kinds <= {int, str, bytes}:
+            self._items(sorted(items), word)
+            return
+        self.mark(f"{word} {len(items)}")
+        if kinds <= _PLAIN:
+            for each in sorted(marshal.dumps(item, 2) for item in items):
+                self._hash.update(each)
+            return
+        # The order of a set is another one in each process.
+        outer, here = self._hash, self._here
+        ended: list[bytes] = []
+        leading_back: list[bytes] = []
+        begin = self._objects
+        for item in items:
+            self._hash = hashlib.sha256()
+            self._sets.append((begin, self._objects))
+            before = len(here.back) if here is not None else 0
+            self._add(item)
+            leads_back = here is not None and len(here.back) > before
+            (leading_back if leads_back else ended).append(self._hash.digest())
+            self._sets.pop()
+        if len(leading_back) > 1:
+            raise Incomparable("it holds a set of objects that lead back to the set")
+        self._hash = outer
+        for digest in (*sorted(ended), *leading_back):
+            self._hash.update(digest)
+
+    def _plain(self, value: Any) -> None:
+        if not _is_long(value):
+            self._marshal(value)
+            return
+        if id(value) not in self._known:
+            self._known[id(value)] = hashlib.sha256(marshal.dumps(value, 2)).digest()
+            self._held.append(value)
+        self.mark(f"long {type(value).__name__}")
+        self._hash.update(self._known[id(value)])
 
     def _marshal(self, value: Any) -> None:
         # Of version 2: later ones tell interned strings, and objects that appear twice, from others.
@@ -226,7 +266,7 @@ class Digester:
             return True
         if top == "numpy" and kind.__name__ == "ndarray":
             self._module("numpy")
-            self.mark(f"objects {value.shape}")
+            self.mark(f"objects {value.dtype.descr if value.dtype.names else value.dtype.str} {value.shape}")
             self._items(value.ravel().tolist(), "list")
             return True
         if top == "pandas" and kind.__name__ in {"DataFrame", "Series", "Index", "RangeIndex"}:
@@ -267,17 +307,55 @@ class Digester:
         """Add any other object by what pickle would take of it."""
         self.mark(f"object {kind.__module__} {kind.__qualname__}")
         self._class(kind)
-        try:
-            parts = value.__reduce_ex__(5)
-        except Exception as error:
-            raise Incomparable(f"a {kind.__name__} cannot be taken apart") from error
+        parts = self._taken_apart(value, kind)
         if isinstance(parts, str):
-            self.mark(parts)
+            self._named(value, kind, parts)
             return
         for part in parts:
-            if isinstance(part, Iterator):
-                part = list(part)  # noqa: PLW2901
             self._add(part)
+
+    def _taken_apart(self, value: Any, kind: type) -> Any:
+        begin = time.perf_counter()
+        has_more = False
+        try:
+            reduce = copyreg.dispatch_table.get(kind)
+            parts = reduce(value) if reduce is not None else value.__reduce_ex__(5)
+            if not isinstance(parts, str):
+                # The fourth and fifth are iterators of items; of an endless one the begin is enough.
+                most = max(MOST_OBJECTS, len(value) if hasattr(value, "__len__") else 0)
+                items = [part and list(islice(part, most + 1)) for part in parts[3:5]]
+                has_more = any(part and len(part) > most for part in items)
+                parts = (*parts[:3], *items, *parts[5:])
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise Incomparable(f"a {kind.__name__} cannot be taken apart") from error
+        if has_more:
+            raise Incomparable(f"a {kind.__name__} has more than {most:,} items")
+        self._apart_s += time.perf_counter() - begin
+        if self._apart_s > MOST_APART_S:
+            raise Incomparable(f"it takes more than {MOST_APART_S:.0f} s to take it apart")
+        return parts
+
+    def _named(self, value: Any, kind: type, name: str) -> None:
+        """Add an object that pickle takes by its name only: what made it is what it is."""
+        self.mark(name)
+        wrapped = getattr(value, "__wrapped__", None)
+        if wrapped is not None:
+            self._add(wrapped)
+            return
+        if kind.__module__ == "typing":
+            self._add((getattr(value, "__bound__", None), getattr(value, "__constraints__", None)))
+            return
+        for place in (getattr(value, "__module__", None), kind.__module__.partition(".")[0]):
+            if type(place) is str and _is_at(value, place, name):
+                break
+        else:
+            place = pickle.whichmodule(value, name)  # type: ignore[attr-defined]
+        if place == "__main__" or not _is_at(value, place, name):
+            raise Incomparable(f"a {kind.__name__} cannot be taken apart")
+        self.mark(place)
+        self._module(place.partition(".")[0])
 
     # -- code -----------------------------------------------------------------------------------------
 
@@ -287,29 +365,25 @@ class Digester:
         if value.__module__ != "__main__":
             # By the text of its module: whether that was imported already must make no difference.
             self._module(origin)
-            if origin in self._modules and not _is_as_written(value):
+            if origin in self._modules and not is_as_written(value):
                 self._code(value.__code__)
             for cell in value.__closure__ or ():
                 self._contents(cell)
             return
-        self._seen[id(value)] = len(self._seen)
-        self._held.append(value)
         self._code(value.__code__)
         for part in (value.__defaults__, value.__kwdefaults__):
             self._add(part)
         for cell in value.__closure__ or ():
             self._contents(cell)
-        wrapped = value.__dict__.get("__wrapped__")
-        if wrapped is not None:
-            self._add(wrapped)
-        for name in sorted(_globals_read(value.__code__) - _SHELL):
+        if value.__dict__:
+            self._add(value.__dict__)
+        for name in sorted(globals_read(value.__code__) - _SHELL):
             if name in value.__globals__:
                 self.mark(name)
                 try:
                     self._add(value.__globals__[name])
                 except Incomparable as error:
                     raise Incomparable(f"{value.__name__} reads {name}: {error}") from None
-        # It stays seen: functions that call each other are one circle after the other.
 
     def _contents(self, cell: Any) -> None:
         try:
@@ -321,10 +395,10 @@ class Digester:
         self.mark(f"class {value.__module__} {value.__qualname__}")
         if value.__module__ != "__main__":
             self._module(value.__module__.partition(".")[0])
-            return
-        if id(value) in self._seen:
-            return
-        self._seen[id(value)] = len(self._seen)
+        else:
+            self._once(value, self._class_here)
+
+    def _class_here(self, value: type) -> None:
         for base in value.__bases__:
             self._class(base)
         for name, part in sorted(vars(value).items()):
@@ -351,7 +425,7 @@ class Digester:
                 # Imports of a function are only in its names.
             else:
                 self._add(constant)
-        for name in sorted(_imports_of(code)):
+        for name in sorted(imports_of(code)):
             self._module(name)
 
     def _module(self, name: str) -> None:
@@ -364,133 +438,44 @@ class Digester:
         if files is None:
             self.packages.add(name)
             return
-        self._modules.add(name)
-        self.mark(f"local {name}")
+        self._modules[name] = ""  # those that import each other end here
+        texts: list[str] = []
         for file in files:
             status = file.stat()
-            text, imports = _read_module(str(file), status.st_mtime_ns, status.st_size)
-            self.mark(f"{file.name} {text}")
+            text, imports = read_module(str(file), status.st_mtime_ns, status.st_size)
+            texts.append(f"{file.name} {text}")
             for imported in imports:
                 self._module(imported)
+        self._modules[name] = " ".join(texts)
 
 
-def local_files(name: str) -> list[Path] | None:
-    """Return the files of a module that is not installed; None: it is, or there is none."""
-    found = sys.modules.get(name)
-    spec = getattr(found, "__spec__", None)
-    if spec is None:
-        try:
-            spec = find_spec(name)
-        except (ImportError, ValueError, AttributeError):
-            return None
-    if spec is None or name == "jupyter_flows":
-        return None
-    places = [Path(place) for place in spec.submodule_search_locations or ()]
-    if not places and (not spec.origin or not spec.has_location):
-        return None
-    origin = places[0] if places else Path(str(spec.origin))
-    if any(origin.is_relative_to(place) for place in _installed_places()):
-        return None
-    if not places:
-        return [origin] if origin.is_file() else None
-    return sorted(file for place in places for file in place.rglob("*.py"))[:MOST_FILES]
-
-
-def version(name: str) -> str:
-    """Return the version of the package that a top-level module is from; empty if it tells none."""
-    for package in (name, *_distributions().get(name, ())) if not _is_distribution(name) else (name,):
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ""
-
-
-def _is_distribution(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+def _is_small(items: Any) -> bool:
+    if len(items) > SMALL:
         return False
-    return True
+    kinds = set(map(type, items))
+    return kinds <= _PLAIN and not _has_long(items, kinds)
 
 
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
+def _has_long(items: Any, kinds: set[type]) -> bool:
+    """Whether a text or number among plain items is long."""
+    if not kinds & {str, bytes, int}:
+        return False
+    if kinds <= {str, bytes}:
+        return bool(max(map(len, items)) > LONG)
+    if kinds == {int}:
+        return _is_long(max(items)) or _is_long(min(items))
+    return any(map(_is_long, items))
 
 
-@cache
-def _installed_places() -> tuple[Path, ...]:
-    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return tuple(Path(path) for path in {*paths, *site.getsitepackages(), site.getusersitepackages()} if path)
+def _is_long(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return len(value) > LONG
+    return kind is int and value.bit_length() > 8 * LONG
 
 
-@cache
-def _read_module(path: str, mtime_ns: int, size: int) -> tuple[str, tuple[str, ...]]:
-    """Return a digest of a module's file, and the modules that it imports."""
-    del mtime_ns, size
-    data = Path(path).read_bytes()
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError):
-        return hashlib.sha256(data).hexdigest(), ()
-    return hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest(), tuple(
-        sorted(_imported(tree))
-    )
-
-
-def _imported(tree: ast.AST) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.add(node.module.partition(".")[0])
-    return found
-
-
-def _imports_of(code: CodeType) -> set[str]:
-    return {
-        str(step.argval).partition(".")[0]
-        for step in dis.get_instructions(code)
-        if step.opname == "IMPORT_NAME" and step.argval
-    }
-
-
-def _globals_read(code: CodeType) -> set[str]:
-    found = {
-        str(step.argval)
-        for step in dis.get_instructions(code)
-        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            found |= _globals_read(constant)
-    return found
-
-
-def _is_as_written(value: FunctionType) -> bool:
-    """Whether a function of a local module is what the module's file says now."""
-    try:
-        path = Path(value.__code__.co_filename)
-        status = path.stat()
-        return _bytes_of(value.__code__) in _codes_in(str(path), status.st_mtime_ns, status.st_size)
-    except (OSError, SyntaxError, ValueError):
-        return True  # made by a decorator of a library, or at run time
-
-
-@cache
-def _codes_in(path: str, mtime_ns: int, size: int) -> frozenset[bytes]:
-    del mtime_ns, size
-    found: set[bytes] = set()
-    work = [compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)]
-    while work:
-        code = work.pop()
-        found.add(_bytes_of(code))
-        work += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return frozenset(found)
-
-
-def _bytes_of(code: CodeType) -> bytes:
-    plain = [repr(each) for each in code.co_consts if type(each) in _PLAIN]
-    return code.co_code + repr((code.co_name, code.co_names, code.co_varnames, plain)).encode()
+def _is_at(value: Any, module: str, name: str) -> bool:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is value

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from jupyter_flows.core.signals import SKIP
 from jupyter_flows.core.task import Task
-from jupyter_flows.engine import cell_cache, cell_key, cell_options, cell_watch
+from jupyter_flows.engine import cell_cache, cell_graph, cell_key, cell_modules, cell_options, cell_watch
 from jupyter_flows.engine.limits import RunTimedOut, TaskTimedOut
 from jupyter_flows.engine.namespace import in_directory
 from jupyter_flows.engine.task_runner import CellFailed as EngineCellFailed
@@ -233,10 +233,14 @@ class SeatedCalls(ThreadCalls):
         super().interrupt()
 
 
+_CELL_PARTS = (cell_graph, cell_modules, cell_key, cell_watch, cell_cache, cell_options)
+"""What a kernel is sent, in the order in which it is needed."""
+
+
 @functools.cache
 def _install_module() -> str:
     """Return an expression that makes the module in a kernel: one, for its hooks cannot be taken back."""
-    sources = [inspect.getsource(part) for part in (cell_key, cell_watch, cell_cache, cell_options)]
+    sources = [inspect.getsource(part) for part in _CELL_PARTS]
     runs = ", ".join(f"exec({source!r}, module.__dict__)" for source in sources)
     made = f"__import__('types').ModuleType({_MODULE!r})"
     return f"(lambda module: ({runs}, __import__('sys').modules.update({{{_MODULE!r}: module}})))({made})"
