@@ -17,6 +17,7 @@ import pickle
 import sys
 import time
 from itertools import islice
+from operator import eq
 from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
@@ -146,10 +147,8 @@ class Digester(GraphHash):
             if kind is str and len(value) < 1000:
                 self.texts.add(value)
             self._plain(value)
-        elif kind in {list, tuple} and _is_small(value):
-            self._items(value, kind.__name__)
-        elif kind is dict and _is_small(value) and _is_small(value.values()):
-            self._pairs(value)
+        elif (kind is list or kind is tuple or kind is dict) and self._is_done(value, kind):
+            pass
         elif issubclass(kind, ModuleType):
             self.mark(f"module {value.__name__}")
             self._module(value.__name__.partition(".")[0])
@@ -187,24 +186,52 @@ class Digester(GraphHash):
             self._reduced(value, kind)
 
     def _pairs(self, pairs: dict[Any, Any]) -> None:
+        if set(map(type, pairs)) == {int} and any(map(eq, pairs, map(id, pairs.values()))):
+            raise Incomparable("it holds objects by their addresses, which are others in each process")
         self._items(list(pairs), "keys")
         self._items(list(pairs.values()), "values")
 
     def _items(self, items: Any, word: str) -> None:
-        self.mark(f"{word} {len(items)}")
         kinds = set(map(type, items))
         if not kinds <= _PLAIN:
+            self.mark(f"{word} {len(items)}")
             for item in items:
                 self._add(item)
-            return
-        if len(items) <= 100:
-            self.texts |= {item for item in items if type(item) is str and len(item) < 1000}
-        if _has_long(items, kinds):
+        elif _has_long(items, kinds):
+            self.mark(f"{word} {len(items)}")
             for item in items:
                 self._plain(item)
         else:
-            for start in range(0, len(items), CHUNK):
-                self._marshal(list(items[start : start + CHUNK]))
+            self._short(items, word, kinds)
+
+    def _short(self, items: Any, word: str, kinds: set[type]) -> None:
+        """Add plain items, none of them long."""
+        self.mark(f"{word} {len(items)}")
+        if str in kinds and len(items) <= 100:
+            self.texts |= {item for item in items if type(item) is str and len(item) < 1000}
+        if len(items) <= CHUNK:
+            self._marshal(list(items))
+            return
+        for start in range(0, len(items), CHUNK):
+            self._marshal(list(items[start : start + CHUNK]))
+
+    def _is_done(self, value: Any, kind: type) -> bool:
+        """Add a small container of plain items; False if it is none."""
+        if len(value) > SMALL:
+            return False
+        kinds = set(map(type, value))
+        if not kinds <= _PLAIN or _has_long(value, kinds):
+            return False
+        if kind is dict:
+            items = value.values()
+            of_items = set(map(type, items))
+            if not of_items <= _PLAIN or _has_long(items, of_items):
+                return False
+            self._short(value, "keys", kinds)
+            self._short(items, "values", of_items)
+        else:
+            self._short(value, kind.__name__, kinds)
+        return True
 
     def _set(self, items: Any, word: str) -> None:
         kinds = set(map(type, items))
@@ -447,13 +474,6 @@ class Digester(GraphHash):
             for imported in imports:
                 self._module(imported)
         self._modules[name] = " ".join(texts)
-
-
-def _is_small(items: Any) -> bool:
-    if len(items) > SMALL:
-        return False
-    kinds = set(map(type, items))
-    return kinds <= _PLAIN and not _has_long(items, kinds)
 
 
 def _has_long(items: Any, kinds: set[type]) -> bool:
