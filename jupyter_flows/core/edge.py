@@ -55,15 +55,18 @@ class Edge(msgspec.Struct, frozen=True, eq=False):
             msg = f"task {self.upstream_task.name!r} cannot be upstream of itself"
             raise InvalidFlow(msg)
 
-    def __reduce__(self) -> tuple[type[Edge], tuple[Any, ...]]:
-        # Most edges are two tasks and a key, and a pickled flow is full of them.
+    def values(self) -> tuple[Any, ...]:
+        """Return what it was made of, without what is as usual at the end: mostly two tasks and a key."""
         values = _VALUES(self)
         needed = len(values)
         for default in reversed(self.__struct_defaults__):
             if values[needed - 1] != default:
                 break
             needed -= 1
-        return type(self), values[:needed]
+        return values[:needed]
+
+    def __reduce__(self) -> tuple[type[Edge], tuple[Any, ...]]:
+        return type(self), self.values()
 
     def __repr__(self) -> str:
         key = f" as {self.key}" if self.key else ""
