@@ -86,10 +86,12 @@ class Channels(Files):
             ".random" in qual or last in _SEEDS or ".layers." in qual
         ):
             self._random("rng:tensorflow", last)
-        elif (package == "sklearn" and last in SKLEARN_RANDOM and "random_state" not in keywords) or (
-            package == "scipy" and last == "rvs" and "random_state" not in keywords
+        elif not has_random_state(node) and (
+            (package == "sklearn" and last in SKLEARN_RANDOM) or (package == "scipy" and last == "rvs")
         ):
             self._random("rng:numpy", last)
+        elif qual == "importlib.import_module":
+            self._import_by_name(arguments)
         elif package == "warnings":
             self._warning_filters(last)
         elif qual in {"os.chdir", "contextlib.chdir"}:
@@ -125,8 +127,6 @@ class Channels(Files):
             ledger.read_channel("option:numpy")
         elif qual in {"contextlib.redirect_stdout", "contextlib.redirect_stderr"} and arguments:
             ledger.change(arguments[0], "printed into")
-        elif last == "create_engine" or qual.endswith(".connect"):
-            pass
         if package in FILE_MODULES:
             self.file_function(last, package, arguments, keywords)
 
@@ -300,6 +300,13 @@ class Channels(Files):
         if package not in sys.stdlib_module_names and "pip" in self.ledger.channels:
             self.ledger.read_channel("pip")
 
+    def _import_by_name(self, arguments: Sequence[Value]) -> None:
+        module = constant_text(arguments[0]) if arguments else None
+        if module is not None:
+            self.import_effects(module)
+        else:
+            self.ledger.warn("imports a module whose name is only known when it runs")
+
     def _change_modules(self) -> None:
         self.ledger.write_channel("sys.modules", "table of modules changed", keeps_earlier=True)
         self.ledger.warn(
@@ -389,3 +396,12 @@ class Channels(Files):
             self.ledger.write_channel("mpl:style", "plot style changed", keeps_earlier=True)
             return True
         return False
+
+
+def has_random_state(node: ast.Call) -> bool:
+    """Whether a call brings its own random state; ``random_state=None`` asks for the global one."""
+    return any(
+        keyword.arg == "random_state"
+        and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
+        for keyword in node.keywords
+    )

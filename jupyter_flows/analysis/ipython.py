@@ -171,7 +171,7 @@ class Magics(Channels):
             self.interpolate(line)
         if name in {"time", "prun", "memit", "timeit"}:
             code = _after_flags(line)
-            return self.run_source(code, isolated=name in {"timeit", "memit", "prun"}) if code else EMPTY
+            return self.run_source(code, isolated=name in {"timeit", "memit"}) if code else EMPTY
         if name in {"lprun", "mprun"}:
             for function in re.findall(r"-f\s+([^\W\d]\w*)", line):
                 self._read_if_bound(function)

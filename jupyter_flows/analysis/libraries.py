@@ -11,6 +11,7 @@ import re
 
 from jupyter_flows.analysis.aliases import constant_text
 from jupyter_flows.analysis.builtin_calls import Builtins
+from jupyter_flows.analysis.channels import has_random_state
 from jupyter_flows.analysis.knowledge import (
     CV2_DRAWS,
     DATASET_LOADERS,
@@ -134,10 +135,19 @@ class Libraries(Builtins):
                 module.parts |= everything
         if node is not None and (is_bare or node is self.shown) and package not in WELL_KNOWN:
             self.given_away(arguments, node, f"{name}()")
-        return self._library_result(qual, name, package, arguments, keywords) | union(results)
+        is_seeded = node is not None and has_random_state(node)
+        made = self._library_result(qual, name, package, arguments, keywords, is_seeded=is_seeded)
+        return made | union(results)
 
     def _library_result(
-        self, qual: str, name: str, package: str, arguments: list[Value], keywords: dict[str, Value]
+        self,
+        qual: str,
+        name: str,
+        package: str,
+        arguments: list[Value],
+        keywords: dict[str, Value],
+        *,
+        is_seeded: bool,
     ) -> Value:
         everything = union([EMPTY, *arguments, *keywords.values()])
         if qual in STATE_GETTERS:
@@ -193,7 +203,7 @@ class Libraries(Builtins):
         made = Obj("lazy" if name in LAZY else "unknown", qual)
         if name in KEEPERS or name[:1].isupper() or (package not in WELL_KNOWN):
             made.parts |= everything
-        if "random_state" in keywords:
+        if is_seeded:
             made.const = "seeded"
         if name in LAZY:
             # It draws from what it was given only when it is drawn from itself.
@@ -252,11 +262,7 @@ class Libraries(Builtins):
             return frozenset({self.open_file(one, arguments[0] if arguments else EMPTY)})
         if obj.kind == "pandas" and name in FRAME_PLOTS:
             self.frame_plot(keywords)
-        if (
-            name == "sample"
-            and "random_state" not in keywords
-            and obj.kind in {"pandas", "unknown", "parameter"}
-        ):
+        if name == "sample" and not has_random_state(node) and obj.kind in {"pandas", "unknown", "parameter"}:
             self._random("rng:numpy", "sample")
         if (
             "sklearn." in obj.qual
