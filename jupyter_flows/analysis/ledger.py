@@ -290,6 +290,9 @@ class Ledger:
         if name.startswith("__flows_"):
             self.names[name] = Binding((), value)
             return
+        if self.catch_all and name not in self.names:
+            # Code that cannot be seen may look for the name, or bind it too: later than this, in a thread.
+            self.not_before(sum(1 << cell for cell in self.catch_all), name, "binds")
         self.not_before(self.name_readers.of(name, self.cell), name, "rebinds")
         self.names[name] = Binding((Write(self.cell, self.line, how),), value)
         for obj in value:

@@ -106,6 +106,13 @@ def test_opaque_code_is_a_barrier(cell):
     assert analysis.cells[2].is_opaque
 
 
+def test_a_new_name_does_not_overtake_opaque_code():
+    """Such code may bind the name, too: where cells share memory, the later cell has to be the last."""
+    analysis = graph("exec(open('x.py').read())", "b = 2", "print(b)")
+    assert [(edge.source_index, edge.target_index) for edge in analysis.order_edges] == [(1, 2)]
+    assert pairs(analysis) == {(2, 3)}
+
+
 def test_a_star_import_gives_the_names_that_nobody_else_gives():
     analysis = graph("from own_things import *", "x = 1", "print(x, thing)", "print(x)")
     assert pairs(analysis) == {(1, 3), (2, 3), (2, 4)}
