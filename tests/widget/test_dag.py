@@ -157,7 +157,9 @@ def test_visualize_returns_and_writes_the_picture(flow, tmp_path):
     assert made == (tmp_path / "etl.svg").read_text("utf-8") == made._repr_svg_()
     coloured = picture(flow, flow_state=flow.run())
     assert coloured != made
-    for name in ("etl.png", "etl", "etl.svg.pdf"):
+    assert made == flow.visualize(filename=str(tmp_path / "bare"))
+    assert made == (tmp_path / "bare.svg").read_text("utf-8")
+    for name in ("etl.png", "etl.svg.pdf"):
         with pytest.raises(InvalidOption, match=r"visualize writes \.svg files"):
             flow.visualize(filename=str(tmp_path / name))
 
