@@ -36,7 +36,7 @@ def test_infer_shows_the_saved_notebook_as_a_flow(kernel, tmp_path):
     ran = kernel.run(f"%flow infer {path}", "infer")
     assert "ok" == ran.status
     assert "At once: up to 2 (y, z)." in ran.stdout
-    assert "register plain.ipynb --all-cells" in ran.stdout
+    assert f"register {path} --all-cells" in " ".join(ran.stdout.split())
     (graph,) = [data[DAG_TYPE] for data in ran.shown if DAG_TYPE in data]
     assert {("x", "y"), ("x", "z")} == {(edge["from"], edge["to"]) for edge in graph["edges"]}
     kernel.run(

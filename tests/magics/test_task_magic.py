@@ -42,7 +42,7 @@ def test_shows_what_the_plain_cell_shows(kernel, body):
 def test_error_is_that_of_the_plain_cell(kernel):
     """Class, value and the lines that are quoted; the line number counts the magic's line."""
     body = "def f():\n    return 1 / 0\n\nf()"
-    plain = kernel.run("#\n" + body, "a")
+    plain = kernel.run("# %%task broken\n" + body, "a")
     as_task = kernel.run("%%task broken\n" + body, "b")
     assert plain.status == as_task.status == "error"
     assert as_task.errors[0]["ename"] == "ZeroDivisionError"
