@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from jupyter_flows.executors.base import at_least_one
 
+SLICE_S = 0.25
+"""How long the run waits at a stretch for its calls."""
 STOP_GRACE_S = 2.0
 """How long interrupted calls may take to end before they are left behind."""
 
@@ -102,10 +104,18 @@ class ThreadCalls:
 
     def next_done(self, timeout_s: float | None) -> tuple[Any, Any] | None:
         """Wait for the next value."""
-        try:
-            key, value, error = self._done.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            # In slices: a signal that the system hands to another thread does not wake this one, in which
+            # alone an interrupt is heard.
+            left_s = SLICE_S if until is None else min(SLICE_S, max(0.0, until - time.monotonic()))
+            try:
+                key, value, error = self._done.get(timeout=left_s)
+            except queue.Empty:
+                if until is not None and time.monotonic() >= until:
+                    return None
+            else:
+                break
         self._under_way -= 1
         if error is not None:
             raise error
