@@ -123,9 +123,9 @@ def _in_thread(function: Callable[[], R], timeout_s: float) -> R:
                 outcome.append((False, error))
 
     thread = threading.Thread(target=target, daemon=True, name="task with a timeout")
-    thread.start()
     until = time.monotonic() + timeout_s
     try:
+        thread.start()  # an interrupt can come while this waits for a body that has begun already
         while thread.is_alive() and (left_s := until - time.monotonic()) > 0:
             thread.join(min(left_s, LOOK_EVERY_S))
     except KeyboardInterrupt:
@@ -146,5 +146,8 @@ def _in_thread(function: Callable[[], R], timeout_s: float) -> R:
 
 
 def _raise_in(thread: threading.Thread, kind: type[BaseException]) -> None:
-    """Raise *kind* in a thread, at its next line of Python."""
+    """Raise *kind* in a thread, at its next line of Python; it may be about to begin."""
+    until = time.monotonic() + END_S
+    while thread.ident is None and time.monotonic() < until:
+        time.sleep(0.001)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(kind))

@@ -245,7 +245,7 @@ def test_idle_crews_give_their_memory_back(world: World) -> None:
     world.start_agent()
     crew = world.crew()
     gone(world, crew, crew.processes)
-    assert "memory of the spare is given back" in world.agent_log()
+    world.until(lambda: "memory of the spare is given back" in world.agent_log(), "the agent to say so")
     run = world.wait(world.run())
     assert "Success" == run.state.type
     assert "kernel python3 started" in world.log_of(run)

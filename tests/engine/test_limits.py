@@ -219,6 +219,29 @@ def test_an_interrupt_of_the_run_ends_a_body_in_its_process(tmp_path):
     wait_until(lambda: is_gone(int(Path(path).read_text())))
 
 
+def test_an_interrupt_before_the_thread_is_known_to_have_begun_ends_its_body(monkeypatch):
+    """``Thread.start`` waits for the thread, whose body can be far by then."""
+    begun, ended, start = threading.Event(), threading.Event(), threading.Thread.start
+
+    def forever():
+        try:
+            begun.set()
+            spin()
+        finally:
+            ended.set()
+
+    def interrupted(thread):
+        start(thread)
+        if thread.name == "task with a timeout":
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        limits._in_thread(forever, 600)
+    assert ended.wait(30)
+
+
 def test_an_interrupt_of_the_run_ends_a_body_in_a_thread_of_its_own():
     begun, ended = threading.Event(), threading.Event()
 

@@ -70,23 +70,12 @@ def register_flow(call: Call, request: RegisterFlow) -> RegisterResult:
     change = f"version {newest.version} registered" if created else "registered again, unchanged"
     tx.append(FlowChanged(flow_id=flow.id, name=flow.name, change=change), flow_id=flow.id)
     return RegisterResult(
-        version=_version_brief(newest),
+        version=msgspec.convert(newest, VersionBrief, from_attributes=True),
         created=created,
         paused=flow.paused,
         moved_runs=moved,
         agents=_who_runs(spec, agent_store.list_agents(tx)),
         next_runs=() if flow.paused else _next_times(tx, spec, count=3),
-    )
-
-
-def _version_brief(version: FlowVersion) -> VersionBrief:
-    return VersionBrief(
-        id=version.id,
-        flow_id=version.flow_id,
-        version=version.version,
-        digest=version.digest,
-        registered_at=version.registered_at,
-        registered_by=version.registered_by,
     )
 
 
